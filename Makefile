@@ -1,6 +1,6 @@
 # Every target installs what it needs: it makes the environment in .venv and keeps it up to date.
 .DEFAULT_GOAL := help
-.PHONY: help run test lint format openapi soak fuzz page bench conformance release-check
+.PHONY: help run test lint format openapi soak fuzz page docs bench conformance release-check
 
 # Compiled bytecode makes starts quick, so this setting of the caller is ignored.
 unexport PYTHONDONTWRITEBYTECODE
@@ -22,10 +22,12 @@ format: ## format the code and fix what can be fixed automatically
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
-openapi: ## write openapi.yaml and the reference of docs/cli.md from the code
+openapi: ## write openapi.yaml, docs/settings.md, docs/problems.md and the reference of docs/cli.md from the code
 	@scripts/environment dev
 	@.venv/bin/python -m scripts.write_openapi
 	@.venv/bin/python -m scripts.write_commands
+	@.venv/bin/python -m scripts.write_settings
+	@.venv/bin/python -m scripts.write_problems
 
 soak: ## the fault tests, the rolling restart and the matrix of rights over time in full (make test runs a sample)
 	@exec scripts/soak
@@ -37,6 +39,9 @@ fuzz: ## the property tests with twenty times as many examples, and 10,000 reque
 page: ## all tests of the page in Chromium, and the pictures of the docs
 	@scripts/environment dev
 	@PAGE=1 .venv/bin/python -m pytest tests/page
+
+docs: ## build the site of the documentation into build/site, strictly
+	@exec scripts/docs
 
 bench: ## measure speed and memory
 	@scripts/environment dev

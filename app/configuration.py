@@ -115,7 +115,7 @@ def _sentence(name: str, where: str, known: set[str]) -> str:
         }
         found = get_close_matches(name.removeprefix(prefix), list(candidates), 1, _NEAR)
         near = candidates[found[0]] if found else None
-    hint = "see docs/operations.md for all names" if near is None else f"did you mean {near}?"
+    hint = "see docs/settings.md for all names" if near is None else f"did you mean {near}?"
     return f"{name}{where} is not read: {hint}"
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from ipaddress import ip_network
 from typing import Annotated, Any
 
@@ -135,30 +136,68 @@ def _none_or(value: Any) -> Any:
     return None if value == NO_LIMIT else value
 
 
-AdminKey = Annotated[SecretStr | None, AfterValidator(_is_admin_key)]
-EncryptionKeys = Annotated[SecretStr, AfterValidator(_are_encryption_keys)]
-ApiKey = Annotated[SecretStr, AfterValidator(_is_api_key)]
+@dataclass(frozen=True, slots=True)
+class Takes:
+    """What values of a type are, in words: the reference of the settings says it. Bounds are added to it."""
+
+    words: str
+
+
+AdminKey = Annotated[
+    SecretStr | None,
+    AfterValidator(_is_admin_key),
+    Takes(f"a secret of at least {SHORTEST_ADMIN_KEY} visible ASCII characters, not the one of `.env.example`"),
+]
+EncryptionKeys = Annotated[
+    SecretStr,
+    AfterValidator(_are_encryption_keys),
+    Takes(f"secrets of at least {SHORTEST_KEY} characters each, with commas"),
+]
+ApiKey = Annotated[SecretStr, AfterValidator(_is_api_key), Takes("a secret of visible ASCII characters")]
 Hosts = Annotated[
-    str, AfterValidator(_each(_HOST.fullmatch, "host, which is like chat.example.com: small letters, no port"))
+    str,
+    AfterValidator(_each(_HOST.fullmatch, "host, which is like chat.example.com: small letters, no port")),
+    Takes("hosts in small letters, without a port, with commas"),
 ]
 AllowedHosts = Annotated[
-    str, AfterValidator(_each(_ALLOWED.fullmatch, "host or host:port, which is like api.internal or 127.0.0.1:9000"))
+    str,
+    AfterValidator(_each(_ALLOWED.fullmatch, "host or host:port, which is like api.internal or 127.0.0.1:9000")),
+    Takes("`host` or `host:port`, with commas"),
 ]
-Networks = Annotated[str, AfterValidator(_each(_is_network, "address and no network, which is like 10.0.0.0/8"))]
+Networks = Annotated[
+    str,
+    AfterValidator(_each(_is_network, "address and no network, which is like 10.0.0.0/8")),
+    Takes("addresses and networks, with commas"),
+]
 Origins = Annotated[
-    str, AfterValidator(_each(_ORIGIN.fullmatch, "origin, which is like https://example.com in small letters"))
+    str,
+    AfterValidator(_each(_ORIGIN.fullmatch, "origin, which is like https://example.com in small letters")),
+    Takes("origins in small letters, with commas, or `*`"),
 ]
-ModelName = Annotated[str, AfterValidator(_is_model)]
-Issuer = Annotated[str, AfterValidator(_is_issuer)]
-AdminClaim = Annotated[str, AfterValidator(_is_claim)]
-DatabaseUrl = Annotated[str, AfterValidator(_told(_check_database_url))]
-RedisUrl = Annotated[str, AfterValidator(_told(check_url))]
-BucketUrl = Annotated[str, AfterValidator(_is_bucket)]
-ServerUrl = Annotated[str, AfterValidator(_told(check_base_url))]
-OllamaHost = Annotated[str, AfterValidator(_told(_check_ollama_host))]
-Seconds = Annotated[float, Field(gt=0, le=_YEAR_S, allow_inf_nan=False)]
-SecondsOrNone = Annotated[float, Field(ge=0, le=_YEAR_S, allow_inf_nan=False)]
-Days = Annotated[int, Field(ge=1, le=36_500)]
+ModelName = Annotated[str, AfterValidator(_is_model), Takes("`provider:model`")]
+Issuer = Annotated[str, AfterValidator(_is_issuer), Takes("an `http` or `https` address without query and fragment")]
+AdminClaim = Annotated[str, AfterValidator(_is_claim), Takes("`name=text`, or a name")]
+DatabaseUrl = Annotated[
+    str,
+    AfterValidator(_told(_check_database_url)),
+    Takes("`sqlite:///file` or `postgresql+asyncpg://user:password@host/name`"),
+]
+RedisUrl = Annotated[
+    str, AfterValidator(_told(check_url)), Takes("`redis://host:6379/0`, `rediss://…` (with TLS) or `unix:///path`")
+]
+BucketUrl = Annotated[
+    str, AfterValidator(_is_bucket), Takes("`s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`")
+]
+ServerUrl = Annotated[
+    str,
+    AfterValidator(_told(check_base_url)),
+    Takes("an `http` or `https` address without user, query and fragment"),
+]
+OllamaHost = Annotated[str, AfterValidator(_told(_check_ollama_host)), Takes("a host, `host:port` or an address")]
+JsonOrFile = Annotated[str, Takes("JSON, or the path of a JSON or TOML file")]
+Seconds = Annotated[float, Field(gt=0, le=_YEAR_S, allow_inf_nan=False), Takes("seconds")]
+SecondsOrNone = Annotated[float, Field(ge=0, le=_YEAR_S, allow_inf_nan=False), Takes("seconds")]
+Days = Annotated[int, Field(ge=1, le=36_500), Takes("days")]
 Amount = Annotated[int, Field(le=_MOST)]
-Count = Annotated[Amount | None, BeforeValidator(_none_or)]
-Money = Annotated[float | None, BeforeValidator(_none_or)]
+Count = Annotated[Amount | None, BeforeValidator(_none_or), Takes("a whole number or `none`")]
+Money = Annotated[float | None, BeforeValidator(_none_or), Takes("US dollars or `none`")]

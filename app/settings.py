@@ -1,6 +1,7 @@
 """The settings: environment variables with the prefix `AI_AGENTS_`, or a `.env` file. Nothing else reads them.
 
-One class per concern; `Settings` has all of them. Provider settings keep the names that their SDKs read.
+One class per concern; `Settings` has all of them. Provider settings keep the names that their SDKs read. The reference,
+docs/settings.md, is made of the classes' docstrings and the fields' descriptions (Markdown, links as seen from docs/).
 """
 
 import os
@@ -13,7 +14,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SecretsS
 from ai_agents.context.catalogue import ModelFacts
 from ai_agents.core.limits import UserLimits
 from ai_agents.core.upstream import DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_HELD_RUNS
-from ai_agents.providers.specs import PROVIDER_TYPES, ProviderSpec
+from ai_agents.providers.specs import PROVIDER_TYPES, ProviderSpec, ProviderType
 from app.setting_files import ENV_FILE, env_file, read_prices, read_providers
 from app.setting_values import (
     AdminClaim,
@@ -28,6 +29,7 @@ from app.setting_values import (
     EncryptionKeys,
     Hosts,
     Issuer,
+    JsonOrFile,
     ModelName,
     Money,
     Networks,
@@ -49,25 +51,56 @@ DEFAULT_SECRETS_DIR = "/run/secrets"
 class ServerSettings(BaseSettings):
     """Where the service listens, where its own files are, and how it stops."""
 
-    host: str = Field("127.0.0.1", validation_alias=AliasChoices(f"{PREFIX}HOST", "HOST"))
-    port: int = Field(8000, ge=0, le=65535, validation_alias=AliasChoices(f"{PREFIX}PORT", "PORT"))
-    var_dir: Path = Field(Path("var"), description="The folder of the generated keys and the default database.")
+    host: str = Field(
+        "127.0.0.1", validation_alias=AliasChoices(f"{PREFIX}HOST", "HOST"), description="The address to listen on."
+    )
+    port: int = Field(
+        8000,
+        ge=0,
+        le=65535,
+        validation_alias=AliasChoices(f"{PREFIX}PORT", "PORT"),
+        description="The port; 0 takes a free one.",
+    )
+    var_dir: Path = Field(
+        Path("var"),
+        description="The folder of the SQLite database, of the files and of the keys that the service makes itself.",
+    )
     secrets_dir: Path = Field(
         Path(DEFAULT_SECRETS_DIR),
-        description="Each file here that is named like a setting, in small letters, is that setting, unless a "
+        description="Each file in it that is named like a setting, in small letters, is that setting, unless a "
         "variable or `.env` sets it.",
     )
-    admin_key: AdminKey = Field(None, description="If it is not set, it is made at the first start.")
-    encryption_key: EncryptionKeys | None = Field(
-        None, description="Seals secrets in the database. Several: newest first, with commas. Default: a generated key."
+    admin_key: AdminKey = Field(
+        None,
+        description="The key that may do everything. If it is not set, or blank, the service makes one at the first "
+        "start and keeps it in `var/admin.key`: [more](security.md#the-admin-key-and-the-encryption-key).",
     )
-    log_level: Literal["debug", "info", "warning", "error"] = "info"
-    shutdown_grace_s: SecondsOrNone = Field(10.0, description="How long runs may go on after SIGTERM.")
-    cors_origins: Origins = Field("", description="Origins whose pages may call the service, with commas, or `*`.")
-
-    hosts: Hosts = Field("", description="Hosts that are answered, with commas. Default: any.")
+    encryption_key: EncryptionKeys | None = Field(
+        None,
+        description="Encrypts secrets in the database: headers of tools, keys of providers, secrets of webhooks. "
+        "Several keys are separated by commas: the first one encrypts, all of them decrypt. If it is not set, the "
+        "service makes one at the first start and keeps it in `var/encryption.key`.",
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="What is logged: this and all that is worse."
+    )
+    shutdown_grace_s: SecondsOrNone = Field(
+        10.0, description="How long runs may go on after SIGTERM: [stopping](operations.md#stopping)."
+    )
+    cors_origins: Origins = Field(
+        "",
+        description="Origins whose pages may call the service, such as `https://chat.example.com`; `*` is every "
+        "origin. If it is not set, only the service's own pages may.",
+    )
+    hosts: Hosts = Field(
+        "",
+        description="Hosts that are answered, such as `chat.example.com`, `*.example.com` or `[::1]`. If it is not "
+        "set, any: [facing the internet](operations.md#facing-the-internet).",
+    )
     trust_proxy: Networks = Field(
-        "", description="Addresses and networks whose X-Forwarded-For, -Proto and -Host are believed, with commas."
+        "",
+        description="Addresses and networks, such as `10.0.0.0/8`, whose `X-Forwarded-For`, `X-Forwarded-Proto` and "
+        "`X-Forwarded-Host` are believed. If it is not set, those of none.",
     )
 
     @property
@@ -86,23 +119,34 @@ class ServerSettings(BaseSettings):
         return split(self.cors_origins)
 
     users_share_with_all: bool = Field(
-        False, description="Whether users who are no admins may give roles to every user (`*`)."
+        False,
+        description="Whether users who are no admins may give roles to every user (`*`). What they share so is only "
+        "in lists with `?shared=true`.",
     )
 
 
 class IdentitySettings(BaseSettings):
-    """Where users come from who have no API key."""
+    """Where users come from who have no API key: [an issuer](access.md#users-of-an-openid-connect-issuer)."""
 
     oidc_issuer: Issuer | None = Field(
-        None, max_length=200, description="The OpenID Connect issuer whose JWTs are taken. Default: none."
+        None,
+        max_length=200,
+        description="The issuer whose JWTs are taken, such as `https://login.example.com/realm`. If it is not set, "
+        "none is taken.",
     )
-    oidc_audience: str | None = Field(None, description="The audience (`aud`) of those JWTs.")
+    oidc_audience: str | None = Field(
+        None, description="The audience (`aud`) of these JWTs. It is set together with the issuer."
+    )
     oidc_client_id: str | None = Field(
-        None, min_length=1, description="The page's client at that issuer, a public one: people sign in there."
+        None,
+        min_length=1,
+        description="The page's client at this issuer, a public one (no secret): with it people sign in to the page "
+        "there.",
     )
     oidc_admin_claim: AdminClaim | None = Field(
         None,
-        description="What admins' JWTs have: `groups=admins`, or a claim that is true. Default: none is an admin's.",
+        description="What admins' JWTs have, such as `groups=ai-agents-admins`, or the name of a claim that is true. "
+        "If it is not set, no JWT is an admin's.",
     )
 
     @model_validator(mode="after")
@@ -118,21 +162,28 @@ class DatabaseSettings(BaseSettings):
     """The database, Redis, and where files are stored."""
 
     database_url: DatabaseUrl | None = Field(
-        None, description="`postgresql+asyncpg://…`. Default: SQLite in `var_dir`."
+        None, description="The database. If it is not set, SQLite's file `ai-agents.db` in the var directory."
     )
     database_direct_url: DatabaseUrl | None = Field(
         None,
-        description="The database itself, where `database_url` leads to a pooler such as PgBouncer: for locks, "
-        "migrations and backups.",
+        description="The database itself, where the URL above leads to a pooler in transaction mode, such as "
+        "PgBouncer: locks, migrations and backups go there, and nothing is prepared through the pooler.",
     )
-    database_pool_size: int = Field(10, ge=1, le=500)
-    redis_url: RedisUrl | None = None
-    files_dir: Path | None = Field(None, description="The folder of uploaded files. Default: a folder in `var_dir`.")
+    database_pool_size: int = Field(10, ge=1, le=500, description="Connections to PostgreSQL, per process.")
+    redis_url: RedisUrl | None = Field(None, description="Redis. It is needed for a second process.")
+    files_dir: Path | None = Field(
+        None, description="The folder of uploaded files. If it is not set, `files` in the var directory."
+    )
     files_url: BucketUrl | None = Field(
-        None, description="A bucket for uploaded files instead: `s3://bucket/prefix`, `gs://…`."
+        None,
+        description="A bucket for them instead. It needs the package `obstore` (extra `objects`), and reads "
+        "credentials as the cloud's own tools do. The folder then holds files only during their upload.",
     )
     worker_concurrency: int | None = Field(
-        None, ge=1, le=1000, description="Jobs that a worker runs at once. Default: one per core."
+        None,
+        ge=1,
+        le=1000,
+        description="Jobs that one worker runs at once. If it is not set, as many as there are processors.",
     )
 
 
@@ -140,12 +191,18 @@ _OPTIONS: dict[str, Any] = {"api_key": ApiKey | None, "base_url": ServerUrl | No
 _OF_OLLAMA: dict[str, Any] = {"base_url": OllamaHost | None}
 
 
+def _of_provider(name: str, option: str, kind: ProviderType) -> str:
+    if option == "api_key":
+        return f"The key of the provider `{name}`, which it enables."
+    return f"Where the provider `{name}` is, if not at `{kind.base_url}`."
+
+
 def _fields_of_providers() -> dict[str, Any]:
     """A field for each variable of a built-in provider, under the variable's name in small letters."""
     return {
         variable.lower(): (
             (_OF_OLLAMA if name == "ollama" else _OPTIONS)[option],
-            Field(None, validation_alias=variable),
+            Field(None, validation_alias=variable, description=_of_provider(name, option, kind)),
         )
         for name, kind in PROVIDER_TYPES.items()
         for option, variable in kind.settings.items()
@@ -159,19 +216,27 @@ else:
 
 
 class ProviderSettings(_BuiltInProviders):
-    """The providers and their models."""
+    """The [providers](providers.md) and their models."""
 
     default_model: ModelName | None = Field(
-        None, description="`provider:model`. Default: the first provider with a key."
+        None,
+        description="For agents that name none. If it is not set, the model of the first of these providers that has "
+        "a key or an address, otherwise `echo`.",
     )
-    providers: str | None = Field(
-        None, description="More providers, as JSON or as the path of a JSON or TOML file; see `POST /providers`."
+    providers: JsonOrFile | None = Field(
+        None, description="More providers, in a file: [how](providers.md#providers-in-a-file)."
     )
-    prices: str | None = Field(
-        None, description="Prices and windows of models, as JSON or as the path of a JSON or TOML file."
+    prices: JsonOrFile | None = Field(
+        None,
+        description="Prices and windows of models, where they are unknown or wrong: "
+        "[how](providers.md#prices-and-windows).",
     )
     echo_delay_s: float = Field(
-        0.02, ge=0, le=10, allow_inf_nan=False, description="The pause of `echo` before each word, so that it streams."
+        0.02,
+        ge=0,
+        le=10,
+        allow_inf_nan=False,
+        description="Seconds before each word of the provider `echo`, so that it streams.",
     )
 
     @field_validator("prices")
@@ -212,29 +277,43 @@ def _plain(value: SecretStr | str | None) -> str | None:
 
 
 class RequestLimits(BaseSettings):
-    """Limits of requests."""
+    """Limits of requests, of admins too."""
 
-    max_body_bytes: Amount = Field(1024 * KIB, ge=KIB)
-    max_content_characters: Amount = Field(100_000, ge=1)
-    max_metadata_bytes: Amount = Field(16 * KIB, ge=2)
+    max_body_bytes: Amount = Field(1024 * KIB, ge=KIB, description="The size of a request's body.")
+    max_content_characters: Amount = Field(
+        100_000, ge=1, description="The length of a message, a system prompt, a summary."
+    )
+    max_metadata_bytes: Amount = Field(16 * KIB, ge=2, description="The size of metadata, as JSON.")
     max_file_bytes: Amount = Field(20 * 1024 * KIB, ge=KIB, description="The size of an uploaded file.")
-    max_json_depth: int = Field(32, ge=4, le=500)
-    max_header_bytes: Amount = Field(32 * KIB, ge=KIB)
-    max_connections: Amount = Field(20_000, ge=1, description="Connections of clients that a process has at once.")
+    max_json_depth: int = Field(32, ge=4, le=500, description="How deep the JSON of a request may be.")
+    max_header_bytes: Amount = Field(32 * KIB, ge=KIB, description="The size of a request's line and headers.")
+    max_connections: Amount = Field(
+        20_000,
+        ge=1,
+        description="Connections of clients that a process has at once: "
+        "[facing the internet](operations.md#facing-the-internet).",
+    )
 
 
 class LimitsOfUsers(BaseSettings):
-    """What a user may use, unless an admin set limits for that user. `none` is no limit. They do not hold admins."""
+    """What a user may use, unless an admin set [limits for that user](limits.md#limits-of-users).
 
-    max_requests_per_minute: Count = Field(600, ge=1, description="Per process.")
-    max_streams_per_user: Count = Field(50, ge=1, description="Open streams at once.")
+    `none` is no limit. They do not hold admins.
+    """
+
+    max_requests_per_minute: Count = Field(
+        600, ge=1, description="Requests, on all [replicas together](limits.md#limits-on-several-replicas)."
+    )
+    max_streams_per_user: Count = Field(50, ge=1, description="Streams open at once, on all replicas together.")
     max_runs_per_user: Count = Field(50, ge=1, description="Runs under way at once.")
     max_files_bytes_per_user: Count = Field(10_000_000_000, ge=0, description="All files of a user together.")
-    max_threads_per_user: Count = Field(None, ge=0)
+    max_threads_per_user: Count = Field(None, ge=0, description="Threads of a user.")
     max_thread_rows: Count = Field(1_000_000, ge=1, description="Rows of the log of one thread.")
     max_agent_versions_per_user: Count = Field(1000, ge=0, description="Versions of all agents of a user together.")
-    max_tokens_per_day: Count = Field(None, ge=0)
-    max_cost_per_day: Money = Field(None, ge=0, allow_inf_nan=False, description="US dollars.")
+    max_tokens_per_day: Count = Field(None, ge=0, description="Tokens of a user, in a day of UTC.")
+    max_cost_per_day: Money = Field(
+        None, ge=0, allow_inf_nan=False, description="What a user's model calls may cost, in a day of UTC."
+    )
 
     @property
     def user_limits(self) -> UserLimits:
@@ -255,42 +334,64 @@ class LimitsOfUsers(BaseSettings):
 class RunSettings(BaseSettings):
     """Limits of runs."""
 
-    run_timeout_s: Seconds = Field(600.0, description="How long a run may make no progress.")
+    run_timeout_s: Seconds = Field(
+        600.0,
+        description="How long a run may make no progress: no text, no reasoning, no call, no result. A run that works "
+        "may take hours.",
+    )
     max_upstream_connections: Amount = Field(
-        DEFAULT_MAX_CONNECTIONS, ge=1, description="Runs that a process has under way, each with a model."
+        DEFAULT_MAX_CONNECTIONS,
+        ge=1,
+        description="Runs that a process has under way, each with its "
+        "[connection to a provider](operations.md#connections-to-providers). Further ones wait as `queued`.",
     )
     max_held_runs: Amount = Field(
-        DEFAULT_MAX_HELD_RUNS, ge=0, description="Runs that may wait for a process with room, in all processes."
+        DEFAULT_MAX_HELD_RUNS,
+        ge=0,
+        description="Runs that may wait so, in all processes. Beyond that new messages are 503 `overloaded`.",
     )
-    tool_timeout_s: Seconds = 30.0
-    tool_rounds: int = Field(10, ge=1, le=1000)
-    judge_fails_open: bool = Field(False, description="Whether texts pass when a guardrail's judge does not answer.")
-    approval_timeout_s: Seconds = Field(86_400.0, description="How long a tool call waits for an approval.")
-    max_tool_result_bytes: Amount = Field(64 * KIB, ge=KIB)
+    tool_timeout_s: Seconds = Field(30.0, description="How long one tool call may take.")
+    tool_rounds: int = Field(10, ge=1, le=1000, description="Model calls of one run that may ask for tools.")
+    judge_fails_open: bool = Field(
+        False,
+        description="Whether everything passes when the model of a `judge` guardrail fails. Otherwise nothing does.",
+    )
+    approval_timeout_s: Seconds = Field(
+        86_400.0,
+        description="How long a tool call waits for its approval where its agent does not say it, or for a result of "
+        "the client. Then the call is refused, or not answered.",
+    )
+    max_tool_result_bytes: Amount = Field(
+        64 * KIB, ge=KIB, description="The size of a tool's result. A longer one is cut, with a note in it."
+    )
 
 
 class OutboundSettings(BaseSettings):
     """Limits of the requests that admins' tools make."""
 
     outbound_allow: AllowedHosts = Field(
-        "", description="Private hosts that tools may reach: `host` or `host:port`, with commas."
+        "",
+        description="Private hosts that they may reach: [which addresses](tools.md#which-addresses-tools-may-call).",
     )
-    outbound_max_bytes: Amount = Field(10 * 1024 * KIB, ge=KIB, description="The size of an answer.")
-    mcp_connect_timeout_s: Seconds = 5.0
+    outbound_max_bytes: Amount = Field(
+        10 * 1024 * KIB, ge=KIB, description="The size of an answer. A longer one is not read to its end."
+    )
+    mcp_connect_timeout_s: Seconds = Field(5.0, description="For connecting to an MCP server or another host.")
 
 
 class JobSettings(BaseSettings):
     """Background jobs, and how long data is kept."""
 
-    auto_title: bool = Field(True, description="A thread without a title gets one after its first exchange.")
+    auto_title: bool = Field(True, description="Whether a thread without a title gets one after its first answer.")
     job_model: ModelName | None = Field(
-        None, description="`provider:model` for titles and summaries. Default: the agent's model."
+        None, description="For titles and summaries. If it is not set, the agent's own model."
     )
     retain_threads_days: Days | None = Field(
-        None, description="Threads that are idle for longer are deleted. Default: never."
+        None, description="Threads that are idle for longer are deleted. If it is not set, they stay."
     )
     retain_files_days: Days | None = Field(
-        None, description="Files that no message refers to are deleted after this time. Default: never."
+        None,
+        description="Files that no message refers to are deleted after this time. If it is not set, they stay.",
     )
 
     @property

@@ -150,7 +150,7 @@ def test_names_that_nothing_reads_are_told_with_the_nearest_one(
     assert unknown_names() == [
         "AI_AGENTS_PROT is not read: did you mean AI_AGENTS_PORT?",
         "AI_AGENTS_REDIS_URI in .env is not read: did you mean AI_AGENTS_REDIS_URL?",
-        "AI_AGENTS_SOMETHING_ELSE_ALTOGETHER is not read: see docs/operations.md for all names",
+        "AI_AGENTS_SOMETHING_ELSE_ALTOGETHER is not read: see docs/settings.md for all names",
         "ANTHROPIC_KEY is not read: did you mean ANTHROPIC_API_KEY?",
         "OLLAMA_BASE_URL is not read: did you mean OLLAMA_HOST?",
         "OPENAI_API_KYE is not read: did you mean OPENAI_API_KEY?",

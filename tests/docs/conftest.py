@@ -4,7 +4,8 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -29,6 +30,59 @@ def environment() -> dict[str, str]:
     return kept | {"PATH": os.pathsep.join([*map(str, programs), os.environ["PATH"]]), "PYTHONUTF8": "1"}
 
 
+@contextmanager
+def served(directory: Path, *, may_reach: Iterable[str] = ()) -> Iterator[str]:
+    """The address of a service that `ai-agents serve` runs in `directory`, on SQLite and without a provider's key."""
+    allowed = {"AI_AGENTS_OUTBOUND_ALLOW": ",".join(may_reach)}
+    command = [str(Path(sys.executable).with_name("ai-agents")), "serve", "--port", "0"]
+    with (
+        (directory / "service.log").open("wb") as log,
+        subprocess.Popen(
+            command, cwd=directory, env=environment() | allowed, stdout=subprocess.PIPE, stderr=log, text=True
+        ) as process,
+    ):
+        try:
+            assert process.stdout is not None
+            found = re.match(r"AI Agents on (\S+)$", process.stdout.readline().rstrip())
+            assert found, (directory / "service.log").read_text()
+            yield found[1]
+        finally:
+            process.terminate()
+
+
+def typed(examples: Sequence[Example], directory: Path, moved: Mapping[str, str]) -> list[tuple[Example, str]]:
+    """Types examples into one shell, in their order. Fails where one of them does.
+
+    `moved` has where the pages say that servers are, and where they are here.
+    """
+    files = [directory / f"{number}.out" for number in range(len(examples))]
+    for path in files:
+        path.unlink(missing_ok=True)
+    scripts = [_replaced(example.script, moved.items()) for example in examples]
+    script = _PREAMBLE + "".join(f"{{\n{text}}} > {path}\n" for text, path in zip(scripts, files, strict=True))
+    done = subprocess.run(
+        ["bash", "-c", script],
+        cwd=directory, env=environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        timeout=_TIMEOUT_S, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        reached = examples[sum(path.exists() for path in files) - 1]
+        pytest.fail(f"the example in line {reached.line} exits {done.returncode}: {done.stderr}\n{reached.script}")
+    back = [(here, shown) for shown, here in moved.items()]
+    return [(example, _replaced(path.read_text(), back)) for example, path in zip(examples, files, strict=True)]
+
+
+def moved_to(address: str) -> dict[str, str]:
+    """What the pages say of where the service is, and where it is here."""
+    return {"http://127.0.0.1:8000": address, "localhost:8000": address.removeprefix("http://")}
+
+
+def _replaced(text: str, places: Iterable[tuple[str, str]]) -> str:
+    for place, other in places:
+        text = text.replace(place, other)
+    return text
+
+
 @pytest.fixture
 def neighbours() -> dict[str, str]:
     """Other servers that a page speaks of: where it says that they are, and where they are here."""
@@ -37,51 +91,12 @@ def neighbours() -> dict[str, str]:
 
 @pytest.fixture
 def address(tmp_path: Path, neighbours: dict[str, str]) -> Iterator[str]:
-    """The address of a service that `ai-agents serve` runs in `tmp_path`, on SQLite and without a provider's key.
-
-    It may reach the neighbours.
-    """
-    allowed = {"AI_AGENTS_OUTBOUND_ALLOW": ",".join(neighbours.values())}
-    command = [str(Path(sys.executable).with_name("ai-agents")), "serve", "--port", "0"]
-    with (
-        (tmp_path / "service.log").open("wb") as log,
-        subprocess.Popen(
-            command, cwd=tmp_path, env=environment() | allowed, stdout=subprocess.PIPE, stderr=log, text=True
-        ) as process,
-    ):
-        try:
-            assert process.stdout is not None
-            found = re.match(r"AI Agents on (\S+)$", process.stdout.readline().rstrip())
-            assert found, (tmp_path / "service.log").read_text()
-            yield found[1]
-        finally:
-            process.terminate()
+    """The address of a service in `tmp_path`, which may reach the neighbours."""
+    with served(tmp_path, may_reach=neighbours.values()) as address:
+        yield address
 
 
 @pytest.fixture
 def run(address: str, tmp_path: Path, neighbours: dict[str, str]) -> Run:
     """Types examples into one shell, in their order: `run(examples)`. Fails where one of them does."""
-
-    def moved(text: str, places: Iterable[tuple[str, str]]) -> str:
-        for place, other in places:
-            text = text.replace(place, other)
-        return text
-
-    def run_all(examples: Sequence[Example]) -> list[tuple[Example, str]]:
-        files = [tmp_path / f"{number}.out" for number in range(len(examples))]
-        at_home = [example.script.replace("http://127.0.0.1:8000", address) for example in examples]
-        at_home = [script.replace("localhost:8000", address.removeprefix("http://")) for script in at_home]
-        at_home = [moved(script, neighbours.items()) for script in at_home]
-        script = _PREAMBLE + "".join(f"{{\n{text}}} > {path}\n" for text, path in zip(at_home, files, strict=True))
-        done = subprocess.run(
-            ["bash", "-c", script],
-            cwd=tmp_path, env=environment(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-            timeout=_TIMEOUT_S, check=False,
-        )  # fmt: skip
-        if done.returncode != 0:
-            reached = examples[sum(path.exists() for path in files) - 1]
-            pytest.fail(f"the example in line {reached.line} exits {done.returncode}: {done.stderr}\n{reached.script}")
-        back = [(here, shown) for shown, here in neighbours.items()]
-        return [(example, moved(path.read_text(), back)) for example, path in zip(examples, files, strict=True)]
-
-    return run_all
+    return lambda examples: typed(examples, tmp_path, moved_to(address) | neighbours)

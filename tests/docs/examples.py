@@ -1,5 +1,6 @@
 """The examples of a page: its shell blocks, what the page says they print, and whether that is what they printed.
 
+A comment `<!-- not run: why -->` before a block leaves it out.
 The block of `json` or `text` that comes next after a block of `sh` shows its output. In it `…` stands for anything that
 was left out, and a time or an id for any other time or id; of JSON, white space does not count.
 """
@@ -8,7 +9,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-_FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+FENCE = re.compile(r"^(<!-- (?P<mark>[^>]*) -->\n)?```(?P<language>\w+)\n(?P<body>.*?)^```$", re.MULTILINE | re.DOTALL)
+NOT_RUN = "not run: "
 _ID = r"01[0-9a-f]{6}-[0-9a-f]{4}-7[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}"
 _TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z"
 _VARYING = re.compile(rf"(?P<id>01[0-9a-f]{{6}}-…|{_ID})|(?P<time>{_TIME})|(?P<anything>…)")
@@ -41,10 +43,12 @@ def examples_of(page: Path) -> list[Example]:
     text = page.read_text(encoding="utf-8")
     found: list[Example] = []
     follows_shell = False
-    for fence in _FENCE.finditer(text):
-        language, body = fence.groups()
+    for fence in FENCE.finditer(text):
+        language, body = fence["language"], fence["body"]
+        if (fence["mark"] or "").startswith(NOT_RUN):
+            language = "none"
         if language == "sh":
-            found.append(Example(text.count("\n", 0, fence.start()) + 1, body))
+            found.append(Example(text.count("\n", 0, fence.start("language")) + 1, body))
         elif follows_shell and language in ("json", "text"):
             found[-1] = Example(found[-1].line, found[-1].script, body, language)
         follows_shell = language == "sh"

@@ -2,15 +2,20 @@
 
 import ast
 import inspect
-import re
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
+from tests.docs.examples import FENCE, NOT_RUN
+
 
 def snippets_of(page: Path) -> list[str]:
-    """The page's blocks of Python, in their order."""
-    return re.findall(r"^```python\n(.*?)^```", page.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    """The page's blocks of Python, in their order, without those that are marked as not run."""
+    return [
+        fence["body"]
+        for fence in FENCE.finditer(page.read_text(encoding="utf-8"))
+        if fence["language"] == "python" and not (fence["mark"] or "").startswith(NOT_RUN)
+    ]
 
 
 async def run_snippet(snippet: str, names: dict[str, Any]) -> None:

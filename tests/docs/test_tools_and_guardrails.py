@@ -18,6 +18,7 @@ import pytest
 from ai_agents import DatabaseHandle
 from ai_agents.guardrails.registry import BUILT_IN_GUARDRAILS, build_guardrails
 from ai_agents.tools.registry import GROUP
+from app.schemas.agents import CreateAgent
 from tests.docs.conftest import Run, environment
 from tests.docs.examples import examples_of
 from tests.docs.python_examples import run_snippet, snippets_of
@@ -119,6 +120,9 @@ def test_what_the_pages_show_in_other_languages_is_right() -> None:
 
     (project,) = re.findall(r"^```toml\n(.*?)^```", TOOLS.read_text(), re.MULTILINE | re.DOTALL)
     assert list(tomllib.loads(project)["project"]["entry-points"]) == [GROUP]
+
+    (tool,) = re.findall(r"^<!-- checked by .*\n```json\n(.*?)^```", TOOLS.read_text(), re.MULTILINE | re.DOTALL)
+    assert CreateAgent.model_validate_json(f'{{"name": "clerk", "tools": [{tool}]}}').tools
 
 
 def test_the_page_on_guardrails_tells_of_every_type() -> None:
