@@ -285,6 +285,7 @@ class RoleAuth(_Facade[roles.RoleAuth]):
 
     assign_role = _blocking(roles.RoleAuth.assign_role)
     role_of = _blocking(roles.RoleAuth.role_of)
+    roles_of = _blocking(roles.RoleAuth.roles_of)
     thread_access = _blocking(roles.RoleAuth.thread_access)
     agent_access = _blocking(roles.RoleAuth.agent_access)
     may_see = _blocking(roles.RoleAuth.may_see)
@@ -328,6 +329,7 @@ class FeedbackStore(_Facade[feedback.FeedbackStore]):
         super().__init__(lambda: feedback.FeedbackStore(_handle(conn)))
 
     put = _blocking(feedback.FeedbackStore.put)
+    own = _blocking(feedback.FeedbackStore.own)
     list = _blocking(feedback.FeedbackStore.list)
 
 

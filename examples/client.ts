@@ -9,10 +9,12 @@
 export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
 export type JsonObject = { [name: string]: Json };
 
-export interface Agent { id: string; name: string; description: string | null; version?: number; [field: string]: unknown }
+export type Role = "owner" | "editor" | "viewer" | "user";
+export interface Agent { id: string; name: string; description: string | null; version?: number; role: Role | null; [field: string]: unknown }
 export interface Thread {
   id: string; agent_id: string; title: string | null; summary: string | null; metadata: JsonObject;
   created_at: string; updated_at: string; last_activity_at: string; preview: string | null; message_count: number; running: boolean;
+  role: Role | null; agent_role: Role | null;
 }
 export type Part =
   | { type: "text" | "reasoning"; text: string }
@@ -28,6 +30,7 @@ export interface Message {
   id: string; thread_id: string; run_id: string | null; seq: number | null; role: "user" | "assistant" | "tool"; content: string;
   parts: Part[]; status: "completed" | "incomplete" | "queued"; user_id: string | null; usage: Usage | null; cost: Cost | null;
   metadata: JsonObject; created_at: string; refused?: boolean; superseded?: boolean;
+  feedback?: { rating: 1 | -1 | null; comment: string | null };
 }
 export interface Problem {
   type: string; title: string; status: number; detail: string; code: string; request_id?: string;

@@ -6,13 +6,14 @@ for some agents only: callers pass its scope as `within`, outside of which nothi
 is never more than `user`, whatever role its user has.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
 from sqlalchemy import Connection
 
 from ai_agents.core.exceptions import AgentNotFound, NotFound, PermissionDenied, ThreadNotFound
+from ai_agents.core.rows import AgentSummary, SeenAgentSummary, SeenThread, Thread
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.types import RoleName
 from ai_agents.store import roles
@@ -171,11 +172,36 @@ def may_see(
     return False
 
 
+def seen_threads(
+    connection: Connection, user_id: str, found: Sequence[Thread], *, within: AgentScope | None = None
+) -> list[SeenThread]:
+    """Threads that the user sees, with the user's roles; two statements, however many there are."""
+    on_threads = roles.get_roles(connection, user_id, "thread", [thread["id"] for thread in found])
+    on_agents = roles.get_roles(connection, user_id, "agent", {thread["agent_id"] for thread in found})
+    return [
+        {
+            **thread,
+            "role": on_threads.get(thread["id"]),
+            "agent_role": _capped(on_agents.get(thread["agent_id"]), within),
+        }
+        for thread in found
+    ]
+
+
+def seen_agents(
+    connection: Connection, user_id: str, found: Sequence[AgentSummary], *, within: AgentScope | None = None
+) -> list[SeenAgentSummary]:
+    """Agents that the user sees, with the user's role on each; one statement, however many there are."""
+    held = roles.get_roles(connection, user_id, "agent", [agent["id"] for agent in found])
+    return [{**agent, "role": _capped(held.get(agent["id"]), within)} for agent in found]
+
+
 class RoleAuth(Store):
     """Assigns roles on agents and threads, and checks them."""
 
     assign_role = writing(roles.assign)
     role_of = reading(roles.get_role)
+    roles_of = reading(roles.get_roles)
     thread_access = reading(require_on_thread)
     agent_access = reading(require_on_agent)
     may_see = reading(may_see)

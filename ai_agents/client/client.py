@@ -21,7 +21,6 @@ from ai_agents.core.limits import LimitName, LimitUse
 from ai_agents.core.rows import (
     Agent,
     AgentChanges,
-    AgentSummary,
     Feedback,
     File,
     Message,
@@ -29,7 +28,10 @@ from ai_agents.core.rows import (
     Run,
     RunDetails,
     RunOverrides,
-    Thread,
+    SeenAgent,
+    SeenAgentSummary,
+    SeenMessage,
+    SeenThread,
     ThreadChanges,
     UsageSum,
 )
@@ -100,23 +102,23 @@ class Client:
 
     # Agents
 
-    async def create_agent(self, **fields: Unpack[AgentChanges]) -> Agent:
+    async def create_agent(self, **fields: Unpack[AgentChanges]) -> SeenAgent:
         """A new agent. Only `name` is required."""
-        return cast("Agent", await self._post("/agents", fields))
+        return cast("SeenAgent", await self._post("/agents", fields))
 
-    async def get_agent(self, agent_id: str) -> Agent:
-        """An agent. Users who may only talk to it get its `id`, `name` and `description`."""
-        return cast("Agent", await self._get(_path("agents", agent_id)))
+    async def get_agent(self, agent_id: str) -> SeenAgent:
+        """An agent. Users who may only talk to it get its `id`, `name`, `description` and `role`."""
+        return cast("SeenAgent", await self._get(_path("agents", agent_id)))
 
-    def list_agents(self, *, shared: bool = False) -> AsyncGenerator[AgentSummary]:
+    def list_agents(self, *, shared: bool = False) -> AsyncGenerator[SeenAgentSummary]:
         """The agents that the user sees, newest first. `shared`: also what any user gave to all."""
         return self._list("/agents", shared=shared)
 
     async def update_agent(
         self, agent_id: str, *, if_version: int | None = None, **fields: Unpack[AgentChanges]
-    ) -> Agent:
+    ) -> SeenAgent:
         """Replace these fields. With `if_version` it is the problem `precondition_failed` if it has another by now."""
-        return cast("Agent", await self._patch(_path("agents", agent_id), fields, if_version=if_version))
+        return cast("SeenAgent", await self._patch(_path("agents", agent_id), fields, if_version=if_version))
 
     async def delete_agent(self, agent_id: str) -> None:
         """Delete an agent. Its threads stay readable."""
@@ -135,14 +137,14 @@ class Client:
         title: str | None = None,
         metadata: JsonObject | None = None,
         messages: Sequence[Mapping[str, Any]] = (),
-    ) -> Thread:
+    ) -> SeenThread:
         """A new conversation. `messages` (`role`, `content`) are a history that it begins with."""
         body = {"agent_id": agent_id, "title": title, "metadata": metadata or {}, "messages": list(messages)}
-        return cast("Thread", await self._post("/threads", body))
+        return cast("SeenThread", await self._post("/threads", body))
 
-    async def get_thread(self, thread_id: str) -> Thread:
+    async def get_thread(self, thread_id: str) -> SeenThread:
         """A thread."""
-        return cast("Thread", await self._get(_path("threads", thread_id)))
+        return cast("SeenThread", await self._get(_path("threads", thread_id)))
 
     def list_threads(
         self,
@@ -153,7 +155,7 @@ class Client:
         metadata: Mapping[str, str | float | bool] | None = None,
         order: ThreadOrder = "created",
         shared: bool = False,
-    ) -> AsyncGenerator[Thread]:
+    ) -> AsyncGenerator[SeenThread]:
         """Threads that the user sees, newest first, or with the order `activity` by what happened in them last.
 
         `q` is a text in their titles, `metadata` up to three exact values, `user_id` is for admins.
@@ -164,17 +166,17 @@ class Client:
         }
         return self._list("/threads", agent_id=agent_id, user_id=user_id, q=q, order=order, shared=shared, **exact)
 
-    async def update_thread(self, thread_id: str, **fields: Unpack[ThreadChanges]) -> Thread:
+    async def update_thread(self, thread_id: str, **fields: Unpack[ThreadChanges]) -> SeenThread:
         """Replace these fields of a thread."""
-        return cast("Thread", await self._patch(_path("threads", thread_id), fields))
+        return cast("SeenThread", await self._patch(_path("threads", thread_id), fields))
 
     async def delete_thread(self, thread_id: str) -> None:
         """Delete a thread and everything in it."""
         await self._transport.request("DELETE", _path("threads", thread_id))
 
-    async def fork_thread(self, thread_id: str, message_id: str) -> Thread:
+    async def fork_thread(self, thread_id: str, message_id: str) -> SeenThread:
         """A new thread with the history up to this message."""
-        return cast("Thread", await self._post(_path("threads", thread_id, "fork"), {"message_id": message_id}))
+        return cast("SeenThread", await self._post(_path("threads", thread_id, "fork"), {"message_id": message_id}))
 
     async def get_context(
         self, thread_id: str, *, provider: str | None = None, model: str | None = None, strategy: str | None = None
@@ -221,13 +223,13 @@ class Client:
 
     def list_messages(
         self, thread_id: str, *, order: Literal["asc", "desc"] = "asc", around: str | None = None
-    ) -> AsyncGenerator[Message]:
+    ) -> AsyncGenerator[SeenMessage]:
         """The history with its tool steps, oldest first; `around` begins half a page before this message."""
         return self._list(_path("threads", thread_id, "messages"), order=order, around=around)
 
-    async def get_message(self, thread_id: str, message_id: str) -> Message:
+    async def get_message(self, thread_id: str, message_id: str) -> SeenMessage:
         """A message."""
-        return cast("Message", await self._get(_path("threads", thread_id, "messages", message_id)))
+        return cast("SeenMessage", await self._get(_path("threads", thread_id, "messages", message_id)))
 
     async def put_feedback(
         self, thread_id: str, message_id: str, *, rating: Rating | None = None, comment: str | None = None

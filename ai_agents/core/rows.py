@@ -107,6 +107,28 @@ class AgentCard(TypedDict):
     description: str | None
 
 
+class SeenAgent(Agent):
+    """An agent with the role that a user has on it; None for an admin without one."""
+
+    role: RoleName | None
+
+
+class SeenAgentSummary(AgentSummary):
+    """An agent in a user's list, with the user's role on it; None for an admin without one."""
+
+    role: RoleName | None
+
+
+@final
+class SeenAgentCard(TypedDict):
+    """What users see of an agent that they may only talk to, with their role."""
+
+    id: str
+    name: str
+    description: str | None
+    role: RoleName | None
+
+
 class AgentChanges(TypedDict, total=False):
     """Fields of an agent that are replaced."""
 
@@ -148,6 +170,16 @@ class Thread(ThreadFields):
     preview: str | None
     message_count: int
     running: bool
+
+
+class SeenThread(Thread):
+    """A thread with the roles that a user has on it and on its agent; None for none.
+
+    Only admins see threads without a role on them. There is no role on an agent that is deleted.
+    """
+
+    role: RoleName | None
+    agent_role: RoleName | None
 
 
 class ThreadChanges(TypedDict, total=False):
@@ -262,6 +294,19 @@ class Feedback(TypedDict):
     comment: str | None
     created_at: str
     updated_at: str
+
+
+class OwnFeedback(TypedDict):
+    """What the user who reads a message thinks of it."""
+
+    rating: Rating | None
+    comment: str | None
+
+
+class SeenMessage(Message):
+    """A message as a user reads it. `feedback` is present where this user has given some."""
+
+    feedback: NotRequired[OwnFeedback]
 
 
 class Upstream(TypedDict):

@@ -1,11 +1,13 @@
 """What people think of answers: one row for each user and message, as long as it says anything."""
 
+from collections.abc import Collection
+
 from sqlalchemy import Connection, delete, insert, select, update
 
 from ai_agents.core.exceptions import InvalidRequest, MessageNotFound
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.json import clean_text
-from ai_agents.core.rows import Feedback, Page, Rating, only
+from ai_agents.core.rows import Feedback, OwnFeedback, Page, Rating, only
 from ai_agents.store import pages, thread_log
 from ai_agents.store.access_tables import RoleAssignmentTable
 from ai_agents.store.database import Store, reading, writing
@@ -65,6 +67,15 @@ def put(
     return row
 
 
+def own_feedback(connection: Connection, user_id: str, message_ids: Collection[str]) -> dict[str, OwnFeedback]:
+    """What the user thinks of these messages, by their ids, without those of which they have said nothing."""
+    if not message_ids:
+        return {}
+    given = select(FeedbackTable.message_id, FeedbackTable.rating, FeedbackTable.comment)
+    given = given.where(FeedbackTable.message_id.in_(message_ids), FeedbackTable.user_id == user_id)
+    return {row["message_id"]: only(OwnFeedback, row) for row in connection.execute(given).mappings()}
+
+
 def list_feedback(
     connection: Connection,
     owner_id: str | None = None,
@@ -99,4 +110,5 @@ class FeedbackStore(Store):
     """What people think of answers."""
 
     put = writing(put)
+    own = reading(own_feedback)
     list = reading(list_feedback, long=True)

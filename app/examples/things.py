@@ -45,6 +45,7 @@ AGENT: Mapping[str, Any] = {
     "version": 1,
     "created_at": _AT,
     "updated_at": _AT,
+    "role": "owner",
 }
 THREAD: Mapping[str, Any] = {
     "id": THREAD_ID,
@@ -58,6 +59,8 @@ THREAD: Mapping[str, Any] = {
     "preview": _ANSWER,
     "message_count": 2,
     "running": False,
+    "role": "owner",
+    "agent_role": "owner",
 }
 MESSAGE: Mapping[str, Any] = {
     "id": MESSAGE_ID,
@@ -130,6 +133,7 @@ _ITEM = {
 
 ANSWERS: Mapping[str, Any] = {
     "AgentRead": AGENT,
+    "AgentVersion": {name: value for name, value in AGENT.items() if name != "role"},
     "AgentSummary": {
         name: AGENT[name]
         for name in (
@@ -142,6 +146,7 @@ ANSWERS: Mapping[str, Any] = {
             "version",
             "created_at",
             "updated_at",
+            "role",
         )
     },
     "ThreadRead": THREAD,

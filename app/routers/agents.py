@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter
 from starlette.responses import Response
 
-from ai_agents.core.rows import Agent
+from ai_agents.core.rows import SeenAgent
 from app.authentication import AppContainer, ScopedUser, User
 from app.dependencies import IfMatch, OnAgent, Once, Paging, Shared, json_body
 from app.openapi import BODY, ONCE, PAGE, USER, failures, headers
@@ -35,7 +35,7 @@ async def create_agent(
 ) -> Response:
     """Create an agent. The user owns it."""
 
-    async def may_see(agent: Agent) -> None:
+    async def may_see(agent: SeenAgent) -> None:
         await agents.require_to_read(container, user, agent["id"])
 
     agent = await once.create(lambda: agents.create_agent(container, user, body), may_see=may_see)

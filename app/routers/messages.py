@@ -81,6 +81,7 @@ async def create_message(
 )
 async def list_messages(
     thread: OnThread,
+    user: ScopedUser,
     container: AppContainer,
     page: Paging,
     _turn: LargeTurn,
@@ -94,7 +95,7 @@ async def list_messages(
     ] = None,
 ) -> Response:
     """The history of a thread, including tool calls and their results. Queued messages are not in it yet."""
-    return JsonResponse(await messages.list_messages(container, thread, page, around=around, order=order))
+    return JsonResponse(await messages.list_messages(container, user, thread, page, around=around, order=order))
 
 
 @router.get(
@@ -103,6 +104,6 @@ async def list_messages(
     response_description="The message.",
     responses=failures(*USER, "not_found"),
 )
-async def get_message(thread: OnThread, message_id: str, container: AppContainer) -> Response:
+async def get_message(thread: OnThread, user: ScopedUser, message_id: str, container: AppContainer) -> Response:
     """One message."""
-    return JsonResponse(await messages.get_message(container, thread, message_id))
+    return JsonResponse(await messages.get_message(container, user, thread, message_id))

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
-from ai_agents.core.rows import Thread
+from ai_agents.core.rows import SeenThread
 from ai_agents.core.types import ThreadOrder
 from app.authentication import AppContainer, ScopedUser
 from app.dependencies import IfMatch, MetadataIs, Once, OnThread, Paging, Shared, json_body
@@ -42,7 +42,7 @@ async def create_thread(
 ) -> Response:
     """Start a conversation with an agent."""
 
-    async def may_see(thread: Thread) -> None:
+    async def may_see(thread: SeenThread) -> None:
         await see_thread(container, user, thread["id"])
 
     thread = await once.find_first(may_see)
@@ -151,14 +151,14 @@ async def fork_thread(
 ) -> Response:
     """Create a thread with this thread's history up to a message."""
 
-    async def may_see(forked: Thread) -> None:
+    async def may_see(forked: SeenThread) -> None:
         await see_thread(container, user, forked["id"])
 
     forked = await once.create(lambda: threads.fork_thread(container, user, thread, body.message_id), may_see=may_see)
     return _created(forked)
 
 
-def _created(thread: Thread) -> Response:
+def _created(thread: SeenThread) -> Response:
     return created(thread, f"/threads/{thread['id']}", etag(_FIRST_VERSION))
 
 

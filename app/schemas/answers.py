@@ -84,30 +84,33 @@ Cost = _read(
     "What model calls cost. `estimated` is true where the service counted their tokens itself.",
     amount=Annotated[str, Field(description="Exact, as a decimal number.", examples=["0.00123"])],
 )
-AgentRead = _read(
-    "AgentRead",
-    rows.Agent,
-    "An agent as it is, or as it was in one version.",
-    settings=AgentSettings,
-    tools=Annotated[list[str | ToolChoice], Field(max_length=MAX_TOOLS)],
-    memory=MemoryConfig | None,
-    guardrails=Guardrails,
-    fallbacks=Fallbacks,
-    budget=BudgetIn | None,
-)
-AgentVersionPage = _page("AgentVersionPage", AgentRead, "An agent in each of its versions, newest first.")
-AgentCard = _read("AgentCard", rows.AgentCard)
-AgentSummary = _read("AgentSummary", rows.AgentSummary)
+_ROLE = "The role of the user who asks, or of every user where that is more; null for an admin without one."
+_AGENT: dict[str, Any] = {
+    "settings": AgentSettings,
+    "tools": Annotated[list[str | ToolChoice], Field(max_length=MAX_TOOLS)],
+    "memory": MemoryConfig | None,
+    "guardrails": Guardrails,
+    "fallbacks": Fallbacks,
+    "budget": BudgetIn | None,
+}
+AgentRead = _read("AgentRead", rows.SeenAgent, "An agent as it is.", role=_ROLE, **_AGENT)
+AgentVersion = _read("AgentVersion", rows.Agent, "An agent as it was in one version.", **_AGENT)
+AgentVersionPage = _page("AgentVersionPage", AgentVersion, "An agent in each of its versions, newest first.")
+AgentCard = _read("AgentCard", rows.SeenAgentCard, role=_ROLE)
+AgentSummary = _read("AgentSummary", rows.SeenAgentSummary, role=_ROLE)
 AgentPage = _page("AgentPage", AgentSummary, "Agents, newest first.")
 ThreadFieldsRead = _read("ThreadFields", rows.ThreadFields, "A conversation, without what happens in it.")
 ThreadRead = _read(
     "ThreadRead",
-    rows.Thread,
+    rows.SeenThread,
     "A conversation.",
     last_activity_at="Moves with messages and runs, not with changes of the thread itself.",
     preview="The beginning of the newest text of a user or the assistant; null where there is no text.",
     message_count="How many messages the history has.",
     running="Whether a run is running.",
+    role=_ROLE,
+    agent_role="The same for the thread's agent, without which a message cannot be sent; null also where the agent is "
+    "deleted.",
 )
 ThreadPage = _page("ThreadPage", ThreadRead, "Threads, newest first.")
 _DELETED = "True where the file was deleted, so that its content is gone; otherwise missing."
@@ -119,9 +122,10 @@ _MODELS[rows.PublicPart] = Annotated[
     | _read("ToolResultPart", rows.PublicToolResultPart, "The result of a tool call."),
     Discriminator("type"),
 ]
+_read("OwnFeedback", rows.OwnFeedback)
 MessageRead = _read(
     "MessageRead",
-    rows.Message,
+    rows.SeenMessage,
     "One message of a thread's history; `content` is its text.",
     seq="Its number in the thread's log; null while it is queued.",
     cost="Cost of the model call that made it; null if its price is not known.",
@@ -129,7 +133,10 @@ MessageRead = _read(
     "to send it before it could join a run; otherwise missing.",
     superseded="True for an answer in whose place a retry has put another, so that models are no longer sent it; "
     "otherwise missing.",
+    feedback="What the user who reads the history thinks of the answer; missing where they have not said, and in "
+    "events.",
 )
+_MODELS[rows.Message] = MessageRead
 MessagePage = _page("MessagePage", MessageRead, "Messages, oldest first unless asked otherwise.")
 _read(
     "Snippet",

@@ -5,9 +5,9 @@ from typing import Any, cast
 
 from sqlalchemy import Connection
 
-from ai_agents.auth.roles import AgentAction, may_on_agent
+from ai_agents.auth.roles import AgentAction, may_on_agent, seen_agents
 from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, PermissionDenied
-from ai_agents.core.rows import Agent, AgentCard, AgentChanges, AgentSummary, Page
+from ai_agents.core.rows import Agent, AgentChanges, Page, SeenAgent, SeenAgentCard, SeenAgentSummary
 from ai_agents.core.types import Loc
 from ai_agents.core.wording import there_are
 from ai_agents.store import agents, audit
@@ -21,7 +21,7 @@ from app.services.identity import PageArguments, Principal, VisibleAgent, act_of
 _MOST_NAMES = 20
 
 
-async def create_agent(container: Container, user: Principal, body: CreateAgent) -> Agent:
+async def create_agent(container: Container, user: Principal, body: CreateAgent) -> SeenAgent:
     """A new agent, owned by the user. Raises `InvalidRequest`, `QuotaExceeded`."""
     await _check_settings(container, user, body)
     await _check_providers(container, user, body)
@@ -29,7 +29,8 @@ async def create_agent(container: Container, user: Principal, body: CreateAgent)
     await _check_guardrails(container, user, body)
     await _check_tools(container, user, body)
     limits = container.limits.of(user.user_id, is_admin=user.is_admin)
-    return await container.agents.create(**_fields(body), owner_id=user.user_id, limits=limits)
+    made = await container.agents.create(**_fields(body), owner_id=user.user_id, limits=limits)
+    return {**made, "role": "owner"}
 
 
 async def require_to_read(container: Container, user: Principal, agent_id: str) -> None:
@@ -42,16 +43,24 @@ async def require_to_read(container: Container, user: Principal, agent_id: str) 
 
 async def list_agents(
     container: Container, user: Principal, page: PageArguments, *, shared: bool
-) -> Page[AgentSummary]:
+) -> Page[SeenAgentSummary]:
     """The agents that the user sees, in short, newest first; an admin sees all. Raises `InvalidCursor`."""
     owner = await whose(container, user, "agent")
-    return await container.agents.list(owner, within=user.within, shared=shared, **page)
+
+    def read(connection: Connection) -> Page[SeenAgentSummary]:
+        found = agents.list_agents(connection, owner, within=user.within, shared=shared, **page)
+        seen = seen_agents(connection, user.user_id, found["data"], within=user.within)
+        return {"data": seen, "next": found["next"]}
+
+    return await container.conn.database.read(read, long=True)
 
 
-async def get_agent(container: Container, user: Principal, agent: VisibleAgent) -> Agent | AgentCard:
+async def get_agent(container: Container, user: Principal, agent: VisibleAgent) -> SeenAgent | SeenAgentCard:
     """The agent as it is now; for a user who may only talk to it, what they see of it. Raises `AgentNotFound`."""
     found = await container.agents.get(agent.id)
-    return found if user.is_admin or may_on_agent("read", agent.role) else agents.to_card(found)
+    if user.is_admin or may_on_agent("read", agent.role):
+        return {**found, "role": agent.role}
+    return {**agents.to_card(found), "role": agent.role}
 
 
 async def list_agent_versions(
@@ -64,7 +73,7 @@ async def list_agent_versions(
 
 async def update_agent(
     container: Container, user: Principal, agent: VisibleAgent, body: UpdateAgent, *, versions: frozenset[int] | None
-) -> Agent:
+) -> SeenAgent:
     """Change the agent.
 
     Raises `InvalidRequest`, `PermissionDenied`, `PreconditionFailed`, `AgentNotFound`, `QuotaExceeded`.
@@ -86,9 +95,10 @@ async def update_agent(
         check_version(versions, expected)
     changes, limits = cast("AgentChanges", _fields(body)), container.limits.of(user.user_id, is_admin=user.is_admin)
     async with container.user_locks.hold(user.user_id):
-        return await container.agents.update(
+        changed = await container.agents.update(
             agent.id, changes, expected_version=expected, user_id=user.user_id, limits=limits
         )
+    return {**changed, "role": agent.role}
 
 
 async def delete_agent(

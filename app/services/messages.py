@@ -1,11 +1,16 @@
 """Messages: sending one runs the agent."""
 
+from collections.abc import Sequence
 from typing import Literal, cast
 
+from sqlalchemy import Connection
+
 from ai_agents.core.exceptions import MessageNotFound, RequestError, RunNotFound, ThreadNotFound
-from ai_agents.core.rows import Message, Page, Run, RunOverrides
+from ai_agents.core.rows import Message, Page, Run, RunOverrides, SeenMessage
 from ai_agents.core.types import ToolDefinition
 from ai_agents.runner.outcomes import RunResult, Started
+from ai_agents.store import messages as stored
+from ai_agents.store.feedback import own_feedback
 from ai_agents.store.roles import ThreadAccess
 from ai_agents.streams.reader import StreamReader
 from ai_agents.streams.rights import ReadRight
@@ -150,13 +155,14 @@ async def wait_for_run(container: Container, run: Run, right: ReadRight) -> RunR
 
 async def list_messages(
     container: Container,
+    user: Principal,
     thread: ThreadAccess,
     page: PageArguments,
     *,
     around: str | None,
     order: Literal["asc", "desc"],
-) -> Page[Message]:
-    """The history of a thread, or the page of it `around` a message.
+) -> Page[SeenMessage]:
+    """The history of a thread, or the page of it `around` a message, with what the user thinks of the answers.
 
     Raises `InvalidCursor`, `InvalidFields`, `MessageNotFound`.
     """
@@ -164,9 +170,29 @@ async def list_messages(
         if page["after"] is not None:
             raise invalid_query("around", "A page is either around a message or after another page.")
         check_id(around, MessageNotFound)
-    return await container.messages.list(thread.thread_id, **page, around=around, order=order)
+
+    def read(connection: Connection) -> Page[SeenMessage]:
+        found = stored.list_messages(connection, thread.thread_id, **page, around=around, order=order)
+        return {"data": _seen(connection, user, found["data"]), "next": found["next"]}
+
+    return await container.conn.database.read(read, long=True)
 
 
-async def get_message(container: Container, thread: ThreadAccess, message_id: str) -> Message:
-    """A message of the thread. Raises `MessageNotFound`."""
-    return await container.messages.get(thread.thread_id, check_id(message_id, MessageNotFound))
+async def get_message(container: Container, user: Principal, thread: ThreadAccess, message_id: str) -> SeenMessage:
+    """A message of the thread, with what the user thinks of it. Raises `MessageNotFound`."""
+    check_id(message_id, MessageNotFound)
+
+    def read(connection: Connection) -> SeenMessage:
+        (message,) = _seen(connection, user, [stored.get_message(connection, thread.thread_id, message_id)])
+        return message
+
+    return await container.conn.database.read(read)
+
+
+def _seen(connection: Connection, user: Principal, found: Sequence[Message]) -> list[SeenMessage]:
+    answers = [message["id"] for message in found if message["role"] == "assistant"]
+    given = own_feedback(connection, user.user_id, answers)
+    return [
+        {**message, "feedback": given[message["id"]]} if message["id"] in given else cast("SeenMessage", message)
+        for message in found
+    ]

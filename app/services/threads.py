@@ -7,15 +7,15 @@ from typing import Any, cast
 import orjson
 from sqlalchemy import Connection
 
-from ai_agents.auth.roles import ThreadAction, may_on_thread
+from ai_agents.auth.roles import ThreadAction, may_on_thread, seen_threads
 from ai_agents.core.context_rows import ContextView
 from ai_agents.core.exceptions import AgentNotFound, InvalidRequest, MessageNotFound, PermissionDenied
 from ai_agents.core.ids import is_id
-from ai_agents.core.rows import Agent, Page, Thread, ThreadChanges
+from ai_agents.core.rows import Agent, Page, SeenThread, Thread, ThreadChanges
 from ai_agents.core.types import FilePart, Loc, TextPart, ThreadOrder
 from ai_agents.guardrails.base import Finding
 from ai_agents.runner.recording import finding_entries
-from ai_agents.store import audit, thread_log, threads
+from ai_agents.store import audit, thread_lists, thread_log, threads
 from ai_agents.store.pages import decode_time_cursor
 from ai_agents.store.roles import ThreadAccess
 from app.container import Container
@@ -90,7 +90,7 @@ def _located_parts(message: InitialMessage, number: int) -> list[tuple[TextPart 
     ]
 
 
-async def create_thread(container: Container, user: Principal, judged: JudgedThread) -> Thread:
+async def create_thread(container: Container, user: Principal, judged: JudgedThread) -> SeenThread:
     """A new thread, owned by the user.
 
     Raises `InvalidRequest`, `QuotaExceeded`, and `AgentNotFound` if they do not see the agent.
@@ -123,7 +123,8 @@ async def create_thread(container: Container, user: Principal, judged: JudgedThr
         )
         return _record_findings(connection, thread, judged.findings)
 
-    return await container.conn.database.write(create, long=True)
+    made = await container.conn.database.write(create, long=True)
+    return {**made, "role": "owner", "agent_role": role}
 
 
 def _record_findings(connection: Connection, thread: Thread, findings: Sequence[Finding]) -> Thread:
@@ -145,7 +146,7 @@ async def list_threads(
     metadata: Sequence[tuple[str, str]],
     shared: bool,
     order: ThreadOrder,
-) -> Page[Thread]:
+) -> Page[SeenThread]:
     """The threads that the user sees, in this order, newest first; an admin sees all, or those of `user_id`.
 
     Raises `InvalidCursor`, and `PermissionDenied` for others who name another user.
@@ -157,26 +158,42 @@ async def list_threads(
             decode_time_cursor(page["after"])  # a bad one is refused all the same
         return {"data": [], "next": None}
     owner = await whose(container, user, "thread")
-    return await container.threads.list(
-        user_id or owner,
-        agent_id=agent_id,
-        q=q,
-        metadata=metadata,
-        within=user.within,
-        shared=shared,
-        order=order,
-        **page,
-    )
+
+    def read(connection: Connection) -> Page[SeenThread]:
+        found = thread_lists.list_threads(
+            connection,
+            user_id or owner,
+            agent_id=agent_id,
+            q=q,
+            metadata=metadata,
+            within=user.within,
+            shared=shared,
+            order=order,
+            **page,
+        )
+        seen = seen_threads(connection, user.user_id, found["data"], within=user.within)
+        return {"data": seen, "next": found["next"]}
+
+    return await container.conn.database.read(read, long=True)
 
 
-async def get_thread(container: Container, thread: ThreadAccess) -> tuple[Thread, int]:
+async def get_thread(container: Container, thread: ThreadAccess) -> tuple[SeenThread, int]:
     """The thread and its version. Raises `ThreadNotFound`."""
-    return await container.threads.get_with_version(thread.thread_id)
+    found, version = await container.threads.get_with_version(thread.thread_id)
+    return _seen(found, thread), version
+
+
+def _seen(found: Thread, thread: ThreadAccess) -> SeenThread:
+    return {
+        **found,
+        "role": thread.thread_role,
+        "agent_role": None if thread.agent_deleted else thread.agent_role,
+    }
 
 
 async def update_thread(
     container: Container, user: Principal, thread: ThreadAccess, body: UpdateThread, *, versions: frozenset[int] | None
-) -> tuple[Thread, int]:
+) -> tuple[SeenThread, int]:
     """Change the thread; the thread and its version.
 
     Raises `PermissionDenied`, `PreconditionFailed`, `ThreadNotFound`, `GuardrailBlocked`, `QuotaExceeded`.
@@ -201,7 +218,8 @@ async def update_thread(
         )
         return _record_findings(connection, changed, findings), version
 
-    return await container.conn.database.write(change)
+    changed, version = await container.conn.database.write(change)
+    return _seen(changed, thread), version
 
 
 async def delete_thread(
@@ -220,7 +238,7 @@ async def delete_thread(
     await container.conn.database.write(delete, long=True)
 
 
-async def fork_thread(container: Container, user: Principal, thread: ThreadAccess, message_id: str) -> Thread:
+async def fork_thread(container: Container, user: Principal, thread: ThreadAccess, message_id: str) -> SeenThread:
     """A new thread, owned by the user, with the history up to a message.
 
     Raises `PermissionDenied`, `MessageNotFound`, `AgentDeleted`, `QuotaExceeded`.
@@ -228,7 +246,8 @@ async def fork_thread(container: Container, user: Principal, thread: ThreadAcces
     check_id(message_id, MessageNotFound)
     _require(user, thread, "fork")
     limits = container.limits.of(user.user_id, is_admin=user.is_admin)
-    return await container.threads.fork(thread.thread_id, message_id, owner_id=user.user_id, limits=limits)
+    forked = await container.threads.fork(thread.thread_id, message_id, owner_id=user.user_id, limits=limits)
+    return {**forked, "role": "owner", "agent_role": thread.agent_role}
 
 
 def _require(user: Principal, thread: ThreadAccess, action: ThreadAction) -> None:
