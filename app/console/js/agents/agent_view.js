@@ -11,7 +11,7 @@ import { Empty, Notice, Spinner } from "../ui/states.js";
 import { Tabs } from "../ui/tabs.js";
 import { RelativeTime } from "../ui/time.js";
 import { toast } from "../ui/toast.js";
-import { accessTo, ownRoles } from "./access.js";
+import { accessTo, isForSomeAgents } from "./access.js";
 import { AgentForm } from "./agent_form.js";
 import { useForm, useUnsavedGuard } from "./form.js";
 import { Versions } from "./versions.js";
@@ -29,9 +29,9 @@ async function loadAgent(id, from) {
     const [choices, model] = await Promise.all([loadChoices(), from && api.get(`/agents/${from}`)]);
     return { choices, laidOver: model && { ...model, name: `${model.name} (copy)`.slice(0, 200) } };
   }
-  const [agent, roles] = await Promise.all([api.get(`/agents/${id}`), ownRoles("agent")]);
+  const agent = await api.get(`/agents/${id}`);
   // Who may only talk to it chooses nothing.
-  return { agent, role: roles.get(id), choices: "version" in agent ? await loadChoices() : null };
+  return { agent, choices: "version" in agent ? await loadChoices() : null };
 }
 
 export default function AgentView({ params, query }) {
@@ -46,8 +46,8 @@ export default function AgentView({ params, query }) {
   if (!id) return html`<${NewAgent} key=${query.from ?? ""} choices=${data.choices} laidOver=${data.laidOver} />`;
   const shown = agent?.id === id ? agent : data.agent;
   if (shown.id !== id) return html`<${Spinner} />`;
-  const access = accessTo(shown, data.role);
-  if (access.may === "talk") return html`<${AgentCard} agent=${shown} role=${data.role} />`;
+  const access = accessTo(shown);
+  if (access.may === "talk") return html`<${AgentCard} agent=${shown} />`;
   return html`<${ExistingAgent} key=${id} agent=${shown} access=${access} choices=${data.choices} onChanged=${setAgent} />`;
 }
 
@@ -69,7 +69,7 @@ function NewAgent({ choices, laidOver }) {
 }
 
 /** What a user of an agent sees of it who may only talk to it. */
-function AgentCard({ agent, role }) {
+function AgentCard({ agent }) {
   return html`
     <div class="page page-narrow">
       <header class="page-head">
@@ -78,7 +78,7 @@ function AgentCard({ agent, role }) {
       </header>
       ${agent.description && html`<p dir="auto">${agent.description}</p>`}
       <${Notice}>You may talk to this agent. Its instructions, model and tools are seen by those who have more of a role on it.<//>
-      ${role && html`<div class="row"><${Button} onClick=${() => share(agent)}>Your role<//></div>`}
+      ${!isForSomeAgents() && html`<div class="row"><${Button} onClick=${() => share(agent)}>Your role<//></div>`}
     </div>`;
 }
 
@@ -124,7 +124,7 @@ function ExistingAgent({ agent, access, choices, onChanged }) {
         </div>
         <div class="row">
           <${Button} icon="message-square" href=${href("/", { agent_id: agent.id })}>Chat<//>
-          <${Button} icon="users" onClick=${() => share(agent)}>Share<//>
+          <${Button} icon="users" onClick=${() => share(agent)}>${access.may === "own" ? "Share" : "Your role"}<//>
           <${Menu} label="More for this agent" items=${items} />
         </div>
       </header>

@@ -7,7 +7,7 @@ import { TextInput } from "../ui/fields.js";
 import { useLoad } from "../ui/loading.js";
 import { Badge, Empty, Notice, Spinner } from "../ui/states.js";
 import { RelativeTime } from "../ui/time.js";
-import { accessTo, isForSomeAgents, ownRoles } from "./access.js";
+import { accessTo, isForSomeAgents } from "./access.js";
 
 // So many are looked through on this page; the rest is for the API.
 const MOST_AGENTS = 1000;
@@ -19,7 +19,7 @@ async function loadAgents() {
     agents.push(agent);
     if (agents.length >= MOST_AGENTS) break;
   }
-  return { agents, roles: await ownRoles("agent") };
+  return { agents };
 }
 
 export default function AgentsView() {
@@ -47,7 +47,7 @@ function AgentList({ data, sought, onSeek }) {
     <p class="visually-hidden" role="status">${word ? `${found.length} agents` : ""}</p>
     ${!found.length && html`<p class="section-empty">No agent has these words.</p>`}
     <ul class="agent-list" role="list">
-      ${found.map((agent) => html`<${AgentRow} key=${agent.id} agent=${agent} access=${accessTo(agent, data.roles.get(agent.id))} />`)}
+      ${found.map((agent) => html`<${AgentRow} key=${agent.id} agent=${agent} access=${accessTo(agent)} />`)}
     </ul>
     ${data.agents.length >= MOST_AGENTS && html`<p class="section-help">These are the newest ${MOST_AGENTS.toLocaleString("en")}.</p>`}`;
 }

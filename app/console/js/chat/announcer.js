@@ -56,10 +56,11 @@ class Speaker {
   }
 }
 
-export function Announcer({ thread }) {
+export default function Announcer({ thread }) {
   const [lines, setLines] = useState([]);
   useEffect(() => {
-    let speaker = null;
+    const now = thread.store.get();
+    let speaker = now.loading === "start" ? null : new Speaker(now.conversation);
     let count = 0;
     return thread.store.subscribe(({ conversation, loading }) => {
       if (loading === "start") return;

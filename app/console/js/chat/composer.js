@@ -128,11 +128,11 @@ export function Composer({ user, threadId = null, onSend, onStop = null, running
   </form>`;
 }
 
-/** A place that takes dropped files anywhere in it, and shows that it does. */
+/** A place that takes dropped files anywhere in it, and shows that it does; without `onFiles` it takes none. */
 export function DropArea({ onFiles, class: more = "", children }) {
   const [over, setOver] = useState(false);
   const depth = useRef(0);
-  const hasFiles = (event) => event.dataTransfer?.types?.includes("Files");
+  const hasFiles = (event) => onFiles && event.dataTransfer?.types?.includes("Files");
   const on = {
     onDragEnter: (event) => {
       if (!hasFiles(event)) return;

@@ -7,8 +7,8 @@ import { Dialog } from "../ui/dialog.js";
 import { Field, TextArea } from "../ui/fields.js";
 import { Notice } from "../ui/states.js";
 
-export default function FeedbackDialog({ onClose, onSend }) {
-  const [comment, setComment] = useState("");
+export default function FeedbackDialog({ said, onClose, onSend }) {
+  const [comment, setComment] = useState(said ?? "");
   const [problem, setProblem] = useState(null);
   const sendIt = () => onSend(comment.trim()).then(onClose, (error) => setProblem(toProblem(error)));
   return html`<${Dialog} title="What was wrong?" onClose=${onClose}>

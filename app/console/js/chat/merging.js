@@ -45,8 +45,10 @@ export function addMessages(state, incoming) {
   }
   const byId = new Map(state.messages.map((message) => [message.id, message]));
   for (const message of fresh) {
-    const superseded = message.superseded ?? byId.get(message.id)?.superseded;
-    byId.set(message.id, superseded ? { ...message, superseded } : message);
+    const known = byId.get(message.id);
+    const superseded = message.superseded ?? known?.superseded;
+    const feedback = message.feedback ?? known?.feedback; // events do not tell it
+    byId.set(message.id, superseded || feedback ? { ...message, superseded, feedback } : message);
   }
   return { ...state, calls, messages: [...byId.values()].sort(byPlace) };
 }

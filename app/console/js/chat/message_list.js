@@ -42,18 +42,18 @@ class Group extends Component {
   shouldComponentUpdate(next) {
     const { entries } = this.props;
     const changed = next.entries.length !== entries.length || next.entries.some((entry, index) => entry !== entries[index]);
-    return changed || ["named", "marked", "lastKey", "compacted"].some((name) => next[name] !== this.props[name]);
+    return changed || ["named", "marked", "lastKey", "compacted", "rights"].some((name) => next[name] !== this.props[name]);
   }
 
-  render({ entries, named, marked, lastKey, compacted, thread }) {
+  render({ entries, named, marked, lastKey, compacted, rights, thread }) {
     const isMarked = (entry) => marked && (entry.message?.id === marked || entry.messages?.some((message) => message.id === marked));
     // One flat list: what stands in a list of its own has no key, and would be made anew when others come before it.
     return entries.flatMap((entry) => {
       const summary = compacted && entry.key === compacted.before && html`<details key="summary" class="summary"><summary><${Icon} name="layers" size="small" />What is above is summarized for the model<${Icon} name="chevron-down" size="small" /></summary><p dir="auto">${compacted.summary}</p></details>`;
       let turn;
       if (entry.kind === "gap") turn = html`<${Gap} key="gap" id=${entry.facts[1]} onSeen=${() => thread.loadGap()} />`;
-      else if (entry.kind === "user") turn = html`<${UserTurn} key=${entry.key} message=${entry.message} named=${named} marked=${isMarked(entry)} thread=${thread} />`;
-      else turn = html`<${AnswerTurn} key=${entry.key} entry=${entry} isLast=${entry.key === lastKey} marked=${isMarked(entry)} thread=${thread} />`;
+      else if (entry.kind === "user") turn = html`<${UserTurn} key=${entry.key} message=${entry.message} named=${named} marked=${isMarked(entry)} rights=${rights} thread=${thread} />`;
+      else turn = html`<${AnswerTurn} key=${entry.key} entry=${entry} isLast=${entry.key === lastKey} marked=${isMarked(entry)} rights=${rights} thread=${thread} />`;
       return summary ? [summary, turn] : [turn];
     });
   }
@@ -66,7 +66,7 @@ function compactedBefore(compacted, entries) {
   return first && first !== entries[0] ? { ...compacted, before: first.key } : null;
 }
 
-export function MessageList({ entries, conversation, loading, named, marked, lastKey, thread, control, children }) {
+export function MessageList({ entries, conversation, loading, named, marked, lastKey, rights, thread, control, children }) {
   const box = useRef(null);
   const inner = useRef(null);
   const stuck = useRef(!marked);
@@ -137,7 +137,7 @@ export function MessageList({ entries, conversation, loading, named, marked, las
     <div class="messages" ref=${box} onScroll=${onScroll} tabindex="0" role="region" aria-label="Conversation">
       <div class="messages-inner" ref=${inner}>
         ${conversation.hasOlder && html`<${Older} loading=${loading === "older"} first=${first} onSeen=${() => thread.loadOlder()} />`}
-        ${grouped(entries).map((group) => html`<${Group} key=${group.key} entries=${group.entries} named=${named} marked=${marked} lastKey=${group.entries.some((entry) => entry.key === lastKey) ? lastKey : null} compacted=${summary.current} thread=${thread} />`)}
+        ${grouped(entries).map((group) => html`<${Group} key=${group.key} entries=${group.entries} named=${named} marked=${marked} lastKey=${group.entries.some((entry) => entry.key === lastKey) ? lastKey : null} compacted=${summary.current} rights=${rights} thread=${thread} />`)}
         ${children}
       </div>
     </div>

@@ -7,7 +7,8 @@ import { Dialog } from "../ui/dialog.js";
 import { useLoad } from "../ui/loading.js";
 import { Notice, Spinner } from "../ui/states.js";
 import { fullTime } from "../ui/time.js";
-import { count, duration, guardrailWords, money, noticeWords } from "./words.js";
+import { guardrailWords, noticeWords } from "./run_words.js";
+import { count, duration, money } from "./words.js";
 
 /** The run, and the agent as it was in it, where one may see that. */
 async function load(thread, runId) {

@@ -9,11 +9,13 @@ import { applyEvent, newConversation, resumeFrom, withoutDrafts } from "./conver
 import { forgetDrafts, loadDraft, saveDraft } from "./drafts.js";
 import { addAround, addOlder, fillGap, openAtEnd } from "./history.js";
 import { notSent, send, sent, takeBack } from "./outbox.js";
-import { hasOthers } from "./turns.js";
+import { rightsOn } from "../threads/rights.js";
 
 const PAGE = 50;
 const KEPT_MS = 30_000;
-const ROLE_MS = 10_000; // a role is looked at so often at most
+const ROLE_MS = 3_000; // a role that lets one write is looked at so often at most
+// Ratings have no event: the tabs of a browser tell each other.
+const ratings = "BroadcastChannel" in window ? new BroadcastChannel("ai-agents.ratings") : null;
 const RETRIES_MS = [600, 2_000];
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
@@ -22,8 +24,8 @@ export class ThreadSession {
     this.threadId = threadId;
     this.path = `/threads/${threadId}`;
     this.me = session.me.user_id;
-    /** `{conversation, problem, connection, loading, reads}`; loading is start, older, gap or null; `reads`: only a viewer. */
-    this.store = createStore({ conversation: newConversation(threadId, this.me), problem: null, connection: "connecting", loading: "start", reads: false });
+    /** `{conversation, problem, connection, loading}`; loading is start, older, gap or null. */
+    this.store = createStore({ conversation: newConversation(threadId, this.me), problem: null, connection: "connecting", loading: "start" });
     this.users = 0;
     this.lookedAt = 0;
     this.older = null;
@@ -61,16 +63,19 @@ export class ThreadSession {
       this.stream?.resync();
       this.lookedAt = 0; // the right that is back may be another one
       this.lookAtRole();
-    } else if (this.store.get().reads) this.lookAtRole();
+    } else if (this.conversation.thread?.role !== "owner") this.lookAtRole();
   }
 
-  /** Learn whether this person has a viewer's role in a thread of others. */
-  async lookAtRole() {
-    if (session.isAdmin || !hasOthers(this.conversation) || Date.now() - this.lookedAt < ROLE_MS) return;
-    this.lookedAt = Date.now();
-    // Where it cannot be learned, sending tells.
-    const roles = await import("../agents/access.js").then(({ ownRoles }) => ownRoles("thread")).catch(() => new Map());
-    this.set({ reads: roles.get(this.threadId)?.role === "viewer" });
+  /** Learn anew which role this person has here: others may have given another one. */
+  lookAtRole() {
+    if (session.isAdmin || !this.conversation.thread) return;
+    const wait = rightsOn(this.conversation.thread).write ? this.lookedAt + ROLE_MS - Date.now() : 0;
+    this.looking ??= setTimeout(async () => {
+      this.lookedAt = Date.now();
+      this.looking = null;
+      const { role, agent_role } = await api.get(this.path).catch(() => this.conversation.thread);
+      this.change((state) => ({ ...state, thread: { ...state.thread, role, agent_role } }));
+    }, Math.max(wait, 0));
   }
 
   async load({ quiet = false } = {}) {
@@ -88,8 +93,8 @@ export class ThreadSession {
         return openAtEnd(fresh, { thread, messages: page.data, runs: runs.data, hasOlder: page.next !== null });
       });
       this.restoreOutbox();
+      this.lookedAt = Date.now();
       this.set({ loading: null });
-      this.lookAtRole();
     } catch (error) {
       if (!quiet) {
         this.opening = null;
@@ -192,7 +197,9 @@ export class ThreadSession {
       const run = await this.post(`${this.path}/messages`, body, entry.key);
       this.change((state) => sent(state, entry.key, run));
     } catch (error) {
-      this.change((state) => notSent(state, entry.key, toProblem(error)));
+      const problem = toProblem(error);
+      this.change((state) => notSent(state, entry.key, problem));
+      if (problem.status === 403) this.lookAtRole();
     }
   }
 
@@ -254,8 +261,18 @@ export class ThreadSession {
     return api.post(`${this.path}/runs/${runId}/approvals`, body);
   }
 
-  rate(messageId, rating, comment) {
-    return api.put(`${this.path}/messages/${messageId}/feedback`, { rating, ...(comment ? { comment } : {}) });
+  async rate(messageId, rating, comment) {
+    await api.put(`${this.path}/messages/${messageId}/feedback`, { rating, ...(comment ? { comment } : {}) });
+    const rated = { threadId: this.threadId, user: this.me, messageId, feedback: { rating, comment: comment || null } };
+    this.rated(rated);
+    ratings?.postMessage(rated);
+  }
+
+  rated({ messageId, feedback }) {
+    this.change((state) => ({
+      ...state,
+      messages: state.messages.map((message) => (message.id === messageId ? { ...message, feedback } : message)),
+    }));
   }
 
   /** A new thread with the history up to this message; its id. */
@@ -299,6 +316,11 @@ export function openThread(threadId) {
   if (!sessions.has(threadId)) sessions.set(threadId, new ThreadSession(threadId));
   return sessions.get(threadId);
 }
+
+ratings?.addEventListener("message", ({ data }) => {
+  const open = sessions.get(data.threadId);
+  if (open?.me === data.user) open.rated(data);
+});
 
 onSessionEnd(() => {
   for (const open of [...sessions.values()]) open.close();

@@ -13,9 +13,10 @@ import { MarkdownText } from "./markdown_text.js";
 import { Lazy } from "../ui/lazy.js";
 import { ToolCall } from "./tool_call.js";
 import { isOver } from "./turns.js";
-import { guardrailWords, noticeWords, stopWords, URGENT } from "./words.js";
 
 const loadFile = () => import("./files.js");
+const loadEdit = () => import("./edit_message.js");
+const loadNotices = () => import("./turn_notices.js");
 
 /** Does what fails with a sentence in the corner. */
 async function attempt(action) {
@@ -45,11 +46,11 @@ export class UserTurn extends Component {
   }
 
   shouldComponentUpdate(next, state) {
-    const { message, named, marked } = this.props;
-    return next.message !== message || next.named !== named || next.marked !== marked || state !== this.state;
+    const { message, named, marked, rights } = this.props;
+    return next.message !== message || next.named !== named || next.marked !== marked || next.rights.write !== rights.write || state !== this.state;
   }
 
-  render({ message, named, marked, thread }, { editing }) {
+  render({ message, named, marked, rights, thread }, { editing }) {
     const files = filesOf(message);
     const text = textOf(message);
     const close = () => this.setState({ editing: false });
@@ -57,42 +58,17 @@ export class UserTurn extends Component {
       ${named && html`<p class="turn-name" dir="auto">${message.user_id ?? "unknown user"}</p>`}
       ${files.length > 0 && html`<div class="files">${files.map((file) => html`<${Lazy} key=${file.file_id} load=${loadFile} file=${file} />`)}</div>`}
       ${editing
-        ? html`<${EditMessage} text=${text} onClose=${close} onSend=${(said) => attempt(() => thread.edit(message, said)).then((id) => id && navigate(href(`/threads/${id}`)))} />`
+        ? html`<${Lazy} load=${loadEdit} text=${text} onClose=${close} onSend=${(said) => attempt(() => thread.edit(message, said)).then((id) => id && navigate(href(`/threads/${id}`)))} />`
         : text && html`<div class="bubble" dir="auto">${text}</div>`}
       ${message.refused && html`<p class="turn-note">The provider refused this message, so the model no longer gets it.</p>`}
       ${!editing && html`<div class="actions">
         <${CopyButton} text=${text} label="Copy the message" />
-        <${IconButton} size="small" icon="pencil" label="Edit in a new thread" onClick=${() => this.setState({ editing: true })} />
-        <${IconButton} size="small" icon="git-fork" label="Fork from here" onClick=${() => fork(thread, message.id)} />
+        ${rights.write && html`<${IconButton} size="small" icon="pencil" label="Edit in a new thread" onClick=${() => this.setState({ editing: true })} />
+        <${IconButton} size="small" icon="git-fork" label="Fork from here" onClick=${() => fork(thread, message.id)} />`}
         <${RelativeTime} at=${message.created_at} class="turn-time" />
       </div>`}
     </article>`;
   }
-}
-
-function EditMessage({ text, onClose, onSend }) {
-  const [said, setSaid] = useState(text);
-  const [busy, setBusy] = useState(false);
-  const sendIt = async () => {
-    if (!said.trim() || busy) return;
-    setBusy(true);
-    await onSend(said.trim());
-    setBusy(false);
-  };
-  return html`<div class="edit">
-    <textarea class="input" dir="auto" aria-label="The message, said otherwise" autofocus value=${said}
-      ref=${(field) => field && document.activeElement === document.body && field.focus()}
-      onInput=${(event) => setSaid(event.currentTarget.value)}
-      onKeyDown=${(event) => {
-        if (event.key === "Escape") onClose();
-        if (event.key === "Enter" && !event.shiftKey && !event.isComposing) {
-          event.preventDefault();
-          sendIt();
-        }
-      }}></textarea>
-    <div class="row row-end"><span class="muted small grow">It is sent in a new thread; this one stays as it is.</span>
-      <${Button} size="small" onClick=${onClose}>Cancel<//><${Button} size="small" kind="primary" busy=${busy} onClick=${sendIt}>Send<//></div>
-  </div>`;
 }
 
 function Reasoning({ text, growing }) {
@@ -105,12 +81,12 @@ function Reasoning({ text, growing }) {
 
 const reasoningOf = (message) => message.parts.filter((part) => part.type === "reasoning").map((part) => part.text).join("\n\n");
 
-function Said({ message, calls, thread }) {
+function Said({ message, calls, rights, thread }) {
   const reasoning = reasoningOf(message);
   return html`<div class="said" data-message=${message.id}>
     ${reasoning && html`<${Reasoning} text=${reasoning} />`}
     ${message.content && html`<${MarkdownText} key="text" text=${message.content} done=${true} />`}
-    ${message.parts.filter((part) => part.type === "tool_call").map((part) => html`<${ToolCall} key=${part.tool_call_id} part=${part} call=${calls[part.tool_call_id]} thread=${thread} />`)}
+    ${message.parts.filter((part) => part.type === "tool_call").map((part) => html`<${ToolCall} key=${part.tool_call_id} part=${part} call=${calls[part.tool_call_id]} mayDecide=${rights.change} thread=${thread} />`)}
   </div>`;
 }
 
@@ -122,7 +98,7 @@ function Drafting({ draft }) {
 }
 
 /** How the run stands, where that is not plain from what it says. */
-function Standing({ entry, isLast, thread }) {
+function Standing({ entry, isLast, rights, thread }) {
   const { run, messages, drafts } = entry;
   if (!run || entry.superseded) return null;
   const working = Object.values(entry.calls).some((call) => call?.runId === run.id && call.state === "running");
@@ -134,22 +110,15 @@ function Standing({ entry, isLast, thread }) {
   if (run.status === "failed") {
     return html`<div class="failure" role="alert"><${Icon} name="circle-alert" />
       <p class="grow" dir="auto">${run.error?.detail ?? "The answer failed."} ${run.error?.code && html`<code>${run.error.code}</code>`}</p>
-      ${isLast && html`<${Button} size="small" icon="rotate-ccw" onClick=${() => attempt(() => thread.retry(run.id))}>Try again<//>`}
+      ${isLast && rights.write && html`<${Button} size="small" icon="rotate-ccw" onClick=${() => attempt(() => thread.retry(run.id))}>Try again<//>`}
     </div>`;
   }
   const stopped = run.status === "cancelled" || messages.at(-1)?.status === "incomplete";
   return stopped ? html`<p class="turn-note">Stopped${messages.length ? "" : " before the first word"}.</p>` : null;
 }
 
-function Notices({ run }) {
-  if (!run || !isOver(run)) return null;
-  const words = [
-    ...(run.guardrails ?? []).map(guardrailWords),
-    ...(run.notices ?? []).filter((notice) => URGENT.has(notice.code)).map(noticeWords),
-    ...[run.status === "completed" ? stopWords(run.stop_reason) : null].filter(Boolean),
-  ];
-  return [...new Set(words)].map((text) => html`<p key=${text} class="turn-note"><${Icon} name="info" size="small" /><span dir="auto">${text}</span></p>`);
-}
+/** Whether there may be something to say of how the run went. */
+const hasNotices = (run) => run.guardrails?.length > 0 || run.notices?.length > 0 || (run.stop_reason ?? "end") !== "end";
 
 function Details({ runId, thread }) {
   const [open, setOpen] = useState(false);
@@ -160,13 +129,15 @@ function Details({ runId, thread }) {
 /** An answer: all that one run said in one place, with its tools. */
 export class AnswerTurn extends Component {
   shouldComponentUpdate(next) {
-    return next.entry !== this.props.entry || next.isLast !== this.props.isLast || next.marked !== this.props.marked;
+    const { entry, isLast, marked, rights } = this.props;
+    const changed = next.rights.write !== rights.write || next.rights.change !== rights.change;
+    return changed || next.entry !== entry || next.isLast !== isLast || next.marked !== marked;
   }
 
-  render({ entry, isLast, marked, thread }) {
+  render({ entry, isLast, marked, rights, thread }) {
     const { messages, drafts, run, superseded } = entry;
     const said = html`
-      ${messages.map((message) => html`<${Said} key=${message.id} message=${message} calls=${entry.calls} thread=${thread} />`)}
+      ${messages.map((message) => html`<${Said} key=${message.id} message=${message} calls=${entry.calls} rights=${rights} thread=${thread} />`)}
       ${drafts.map((draft) => html`<${Drafting} key=${draft.id} draft=${draft} />`)}`;
     if (superseded) {
       return html`<article class="turn turn-superseded" aria-label="An earlier answer"><details>
@@ -176,13 +147,13 @@ export class AnswerTurn extends Component {
     const last = messages.at(-1);
     return html`<article class=${`turn turn-answer ${marked ? "turn-marked" : ""} ${isLast ? "turn-last" : ""}`} aria-label="Answer" aria-busy=${String(Boolean(run && !isOver(run)))}>
       ${said}
-      <${Standing} entry=${entry} isLast=${isLast} thread=${thread} />
-      <${Notices} run=${run} />
+      <${Standing} entry=${entry} isLast=${isLast} rights=${rights} thread=${thread} />
+      ${isOver(run) && hasNotices(run) && html`<${Lazy} load=${loadNotices} run=${run} />`}
       ${(isOver(run) || (!run && last)) && html`<div class="actions">
         ${text && html`<${CopyButton} text=${text} label="Copy the answer" />`}
-        ${isLast && run && run.status !== "failed" && html`<${IconButton} size="small" icon="rotate-ccw" label="Answer again" onClick=${() => attempt(() => thread.retry(run.id))} />`}
-        ${last && html`<${Feedback} messageId=${last.id} thread=${thread} />`}
-        ${last && html`<${IconButton} size="small" icon="git-fork" label="Fork from here" onClick=${() => fork(thread, last.id)} />`}
+        ${isLast && rights.write && run && run.status !== "failed" && html`<${IconButton} size="small" icon="rotate-ccw" label="Answer again" onClick=${() => attempt(() => thread.retry(run.id))} />`}
+        ${last && html`<${Feedback} message=${last} thread=${thread} />`}
+        ${last && rights.write && html`<${IconButton} size="small" icon="git-fork" label="Fork from here" onClick=${() => fork(thread, last.id)} />`}
         ${entry.runId && html`<${Details} runId=${entry.runId} thread=${thread} />`}
       </div>`}
     </article>`;

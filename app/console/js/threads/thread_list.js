@@ -9,6 +9,7 @@ import { shareThread } from "../sharing/share_thread.js";
 import { Menu } from "../ui/menu.js";
 import { Notice, Spinner } from "../ui/states.js";
 import { RelativeTime } from "../ui/time.js";
+import { rightsOn } from "./rights.js";
 import { loadMoreThreads, loadThreads, previewOf, threadStore, titleOf, waitingStore } from "./thread_store.js";
 
 const DAY = 86_400_000;
@@ -47,7 +48,10 @@ export function ThreadList() {
     if (at >= 0 && to !== undefined && links[to]) {
       event.preventDefault();
       links[to].focus();
-    } else if (at >= 0 && event.key === "F2") setRenamed(links[at].dataset.id);
+    } else if (at >= 0 && event.key === "F2") {
+      const thread = items.find(({ id }) => id === links[at].dataset.id);
+      if (rightsOn(thread).change) setRenamed(thread.id);
+    }
   };
   const scopes = SCOPES.filter((each) => !each.admin || session.isAdmin).map((each) => ({
     label: each.label,
@@ -81,6 +85,7 @@ function Entry({ thread, current, waiting, renaming, onRename, onRenamed }) {
   }, [current]);
   if (renaming) return html`<li class="thread"><${Lazy} load=${loadRename} thread=${thread} onDone=${onRenamed} /></li>`;
   const remove = async () => (await import("./thread_actions.js")).deleteThread(thread);
+  const { change, own } = rightsOn(thread);
   return html`<li class=${`thread ${current ? "thread-current" : ""}`} ref=${place}>
     <a class="thread-link" href=${href(`/threads/${thread.id}`)} data-id=${thread.id} aria-current=${current ? "page" : undefined}>
       <span class="thread-line">
@@ -90,9 +95,9 @@ function Entry({ thread, current, waiting, renaming, onRename, onRenamed }) {
       ${thread.title && thread.preview && html`<span class="thread-preview truncate" dir="auto">${previewOf(thread)}</span>`}
     </a>
     <${Menu} class="thread-menu" label=${`More for ${titleOf(thread)}`} size="small" items=${[
-      { label: "Rename", icon: "pencil", onSelect: onRename },
-      { label: "Share", icon: "users", onSelect: () => shareThread(thread.id, thread.title) },
-      { label: "Delete", icon: "trash", danger: true, onSelect: remove },
+      change && { label: "Rename", icon: "pencil", onSelect: onRename },
+      { label: own ? "Share" : "Your role", icon: "users", onSelect: () => shareThread(thread.id, thread.title) },
+      own && { label: "Delete", icon: "trash", danger: true, onSelect: remove },
     ]} />
   </li>`;
 }

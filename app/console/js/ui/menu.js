@@ -1,8 +1,8 @@
-import { html, useId, useLayoutEffect, useRef, useState } from "../../vendor/preact.js";
+import { html, useId, useRef, useState } from "../../vendor/preact.js";
 import { IconButton, Button } from "./button.js";
-import { Icon } from "./icon.js";
+import { Lazy } from "./lazy.js";
 
-const GAP_PX = 4;
+const loadList = () => import("./menu_list.js");
 
 /**
  * A button that opens a menu. `items`: `{label, icon, onSelect, href, danger, disabled, checked}` or null for a line.
@@ -10,7 +10,6 @@ const GAP_PX = 4;
  */
 export function Menu({ label, items, icon = "ellipsis", text = "", size = "", kind = "quiet", class: more = "" }) {
   const [open, setOpen] = useState(false);
-  const box = useRef(null);
   const anchor = useRef(null);
   const id = useId();
 
@@ -18,42 +17,6 @@ export function Menu({ label, items, icon = "ellipsis", text = "", size = "", ki
     setOpen(false);
     if (refocus) anchor.current?.querySelector("button")?.focus();
   };
-
-  useLayoutEffect(() => {
-    if (!open) return undefined;
-    const menu = box.current;
-    menu.showPopover();
-    place(menu, anchor.current.getBoundingClientRect());
-    itemsOf(menu)[0]?.focus();
-    const leave = (event) => {
-      if (!menu.contains(event.target) && !anchor.current.contains(event.target)) close(false);
-    };
-    const scrolled = (event) => menu.contains(event.target) || close(false);
-    document.addEventListener("pointerdown", leave, true);
-    window.addEventListener("scroll", scrolled, true);
-    window.addEventListener("resize", scrolled);
-    return () => {
-      document.removeEventListener("pointerdown", leave, true);
-      window.removeEventListener("scroll", scrolled, true);
-      window.removeEventListener("resize", scrolled);
-    };
-  }, [open]);
-
-  const onKeyDown = (event) => {
-    const all = itemsOf(box.current);
-    const at = all.indexOf(document.activeElement);
-    const to = { ArrowDown: (at + 1) % all.length, ArrowUp: (at - 1 + all.length) % all.length, Home: 0, End: all.length - 1 }[event.key];
-    if (to !== undefined) all[to]?.focus();
-    else if (event.key === "Escape") close(true);
-    else if (event.key === "Tab") close(false);
-    else {
-      if (event.key.length === 1) all.find((each) => each.textContent.trim().toLowerCase().startsWith(event.key.toLowerCase()))?.focus();
-      return;
-    }
-    if (event.key !== "Tab") event.preventDefault();
-    event.stopPropagation();
-  };
-
   const control = {
     onClick: (event) => {
       event.preventDefault();
@@ -68,45 +31,6 @@ export function Menu({ label, items, icon = "ellipsis", text = "", size = "", ki
     ${text
       ? html`<${Button} kind=${kind} size=${size} icon=${icon} aria-label=${label} ...${control}>${text}<//>`
       : html`<${IconButton} kind=${kind} size=${size} icon=${icon} label=${label} ...${control} />`}
-    ${open && html`<div ref=${box} id=${id} class="menu" role="menu" aria-label=${label} popover="manual" onKeyDown=${onKeyDown}>
-      ${items.filter((item) => item !== false).map((item) => (item ? entry(item, close) : html`<hr class="menu-line" />`))}
-    </div>`}
+    ${open && html`<${Lazy} load=${loadList} id=${id} label=${label} anchor=${anchor} close=${close} items=${items} />`}
   </span>`;
-}
-
-function entry({ label, icon, onSelect, href, danger, disabled, checked }, close) {
-  const select = (event) => {
-    event.stopPropagation();
-    if (disabled) {
-      event.preventDefault();
-      return;
-    }
-    close(true);
-    onSelect?.(event);
-  };
-  const shared = {
-    class: `menu-item ${danger ? "menu-item-danger" : ""}`,
-    role: checked === undefined ? "menuitem" : "menuitemradio",
-    tabIndex: -1,
-    "aria-disabled": disabled ? "true" : undefined,
-    "aria-checked": checked === undefined ? undefined : String(checked),
-    onClick: select,
-  };
-  const content = html`${icon && html`<${Icon} name=${icon} />`}<span class="grow">${label}</span>${checked && html`<${Icon} name="check" size="small" />`}`;
-  return href && !disabled ? html`<a href=${href} ...${shared}>${content}</a>` : html`<button type="button" ...${shared}>${content}</button>`;
-}
-
-function itemsOf(menu) {
-  return [...menu.querySelectorAll("[role^=menuitem]:not([aria-disabled=true])")];
-}
-
-/** Below the button where there is room, else above it; its end at the button's end where it would leave the window. */
-function place(menu, at) {
-  const { offsetWidth: width, offsetHeight: height } = menu;
-  const rtl = getComputedStyle(menu).direction === "rtl";
-  const below = at.bottom + GAP_PX + height <= innerHeight || at.top < height;
-  let left = rtl ? at.right - width : at.left;
-  if (left + width > innerWidth - GAP_PX) left = at.right - width;
-  menu.style.top = `${Math.max(GAP_PX, below ? at.bottom + GAP_PX : at.top - GAP_PX - height)}px`;
-  menu.style.left = `${Math.min(Math.max(GAP_PX, left), Math.max(GAP_PX, innerWidth - width - GAP_PX))}px`;
 }
