@@ -65,10 +65,10 @@ async def test_threads_and_agents_say_which_role_the_reader_has(service: Service
     assert not any("role" in version for version in versions)
 
     narrow = (await bob.post("/tokens", json={"agents": [agent["id"]]})).json()["token"]
-    by_token = {"headers": {"authorization": f"Bearer {narrow}"}}
-    assert (await bob.get(path, **by_token)).json()["agent_role"] == "user"
-    assert (await bob.get("/threads", **by_token)).json()["data"][0]["agent_role"] == "user"
-    assert (await bob.get("/agents", **by_token)).json()["data"][0]["role"] == "user"
+    token = {"authorization": f"Bearer {narrow}"}
+    assert (await bob.get(path, headers=token)).json()["agent_role"] == "user"
+    assert (await bob.get("/threads", headers=token)).json()["data"][0]["agent_role"] == "user"
+    assert (await bob.get("/agents", headers=token)).json()["data"][0]["role"] == "user"
 
     assert (await alice.delete(f"/agents/{agent['id']}")).status_code == 204
     assert await roles(alice) == ("owner", None), "there is no role on an agent that is gone"
