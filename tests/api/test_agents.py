@@ -39,9 +39,7 @@ async def test_only_a_name_is_needed(service: Service) -> None:
     assert response.status_code == 201
     assert response.headers["location"] == f"/agents/{agent['id']}"
     assert response.headers["etag"] == '"1"'
-    assert list(agent) == [*FULL, "version", "created_at", "updated_at"] or set(agent) == {
-        "id", *FULL, "version", "created_at", "updated_at",
-    }  # fmt: skip
+    assert set(agent) == {"id", *FULL, "version", "created_at", "updated_at", "role"}
     assert agent["version"] == 1
     assert agent["created_at"].endswith("Z")
     assert datetime.fromisoformat(agent["created_at"]).utcoffset() is not None
@@ -122,6 +120,7 @@ async def test_users_who_may_only_talk_to_an_agent_see_its_name(service: Service
     alice, bob = await service.user("alice"), await service.user("bob")
     agent = await make_agent(alice, **(FULL | {"guardrails": [{"type": "blocklist", "patterns": ["secret"]}]}))
     path, card = f"/agents/{agent['id']}", {name: agent[name] for name in ("id", "name", "description")}
+    card["role"] = "user"
     await give_role(alice, "bob", "user", "agent", agent["id"])
 
     seen = await bob.get(path)
@@ -138,8 +137,8 @@ async def test_users_who_may_only_talk_to_an_agent_see_its_name(service: Service
     context = (await bob.get(f"/threads/{thread['id']}/context")).json()
     assert (context["system"], context["tools"]) == (None, None)
     await give_role(alice, "bob", "viewer", "agent", agent["id"])
-    assert (await bob.get(path)).json() == agent
-    assert (await bob.get(f"{path}/versions")).json()["data"] == [agent]
+    assert (await bob.get(path)).json() == agent | {"role": "viewer"}
+    assert [each | {"role": "owner"} for each in (await bob.get(f"{path}/versions")).json()["data"]] == [agent]
 
 
 async def test_a_list_has_agents_in_short(service: Service) -> None:
@@ -160,8 +159,8 @@ async def test_a_list_has_agents_in_short(service: Service) -> None:
         )
     }
 
-    for user in (alice, admin):
-        assert short in (await user.get("/agents")).json()["data"]
+    for user, role in ((alice, "owner"), (admin, None)):
+        assert short | {"role": role} in (await user.get("/agents")).json()["data"]
 
 
 async def test_a_deleted_agent_is_gone_and_its_threads_stay(service: Service) -> None:

@@ -165,7 +165,10 @@ async def worlds(service: Service) -> dict[str, Any]:
 async def test_lists_of_a_token_that_names_agents_show_what_is_theirs(service: Service, worlds: dict[str, Any]) -> None:
     token, inside, outside, alice = (worlds[name] for name in ("token", "inside", "outside", "alice"))
     agents = (await token.get("/agents", params={"shared": True})).json()
-    assert agents == {"data": [{"id": inside["agent"]["id"], "name": "inside", "description": None}], "next": None}
+    assert agents == {
+        "data": [{"id": inside["agent"]["id"], "name": "inside", "description": None, "role": "user"}],
+        "next": None,
+    }
     for params in ({}, {"shared": True}, {"limit": 1}, {"agent_id": inside["agent"]["id"]}):
         assert [each["title"] for each in (await token.get("/threads", params=params)).json()["data"]] == ["inside"]
     assert (await token.get("/threads", params={"agent_id": outside["agent"]["id"]})).json()["data"] == []
