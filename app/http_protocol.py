@@ -250,6 +250,11 @@ class HttpProtocol(HttpToolsProtocol):
         """Answer that there is no place."""
         self._refuse("overloaded", FULL)
 
+    def end_body(self) -> None:
+        """Answer that the process stops, if the request has not arrived as a whole."""
+        if self._in_body and not self._is_deaf:
+            self._refuse("overloaded", "This process is stopping.")
+
     def abort(self) -> None:
         """Cut it."""
         self.transport.abort()

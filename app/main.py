@@ -108,6 +108,7 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.draining = None
     app.state.refusal = None
     app.state.begin_drain = lambda: _begin_drain(app)
+    app.state.hurry = lambda: _hurry(app)
     app.add_middleware(
         RequestContext,
         max_header_bytes=settings.max_header_bytes,
@@ -194,6 +195,11 @@ def _begin_drain(app: FastAPI) -> asyncio.Task[None]:
         app.state.draining = asyncio.create_task(_drain(app), name="drain", context=Context())
     task: asyncio.Task[None] = app.state.draining
     return task
+
+
+def _hurry(app: FastAPI) -> None:
+    """End the time that runs and jobs have while the process stops."""
+    app.state.container.conn.executor.hurry()
 
 
 async def _drain(app: FastAPI) -> None:

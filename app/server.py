@@ -1,7 +1,6 @@
 """The HTTP server: uvicorn, which ends open streams when the process must stop."""
 
 import asyncio
-import signal
 import socket
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -19,19 +18,35 @@ from app.door import Door, DoorLimits
 from app.doors.listed import door_at
 from app.http_protocol import HttpProtocol
 from app.settings import Settings
+from app.signals import Deadline, end_at_once
 
-# After the runs' grace: the time of their last writes, and for ending streams and closing connections.
-_CLOSING_S = 5
+# After the runs' grace: for their last writes, and for requests that are still answered.
+_ANSWERING_S = 4
+# After the grace the process ends by then, whatever is under way. A stop may take the grace and 5 seconds.
+_CLOSING_S = 4.6
+# All is closed: for threads that still do something for what has been given up.
+_THREADS_S = 1.0
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 
 
 class Server(uvicorn.Server):
     """Tells the application at once when a signal arrives: an open stream would keep the process alive."""
 
-    def __init__(self, config: uvicorn.Config, door: Door, *, on_exit: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        door: Door,
+        *,
+        grace_s: float,
+        on_exit: Callable[[], object],
+        on_hurry: Callable[[], object],
+    ) -> None:
         super().__init__(config)
         self.door = door
-        self._on_exit = on_exit
+        self._grace_s = grace_s
+        self._on_exit, self._on_hurry = on_exit, on_hurry
+        self._deadline = Deadline()
+        self._is_hurried = False
         self._loop: asyncio.AbstractEventLoop | None = None
         # Called with the address once the service listens.
         self.announce: Callable[[str], Awaitable[None] | None] = lambda _address: None
@@ -48,10 +63,18 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the connections and end the application."""
+        asyncio.get_running_loop().call_later(self._grace_s, self._end_bodies)
         try:
             await super().shutdown(sockets)
         finally:
             self.door.close()
+            if self._deadline.is_set:
+                self._deadline.set(_THREADS_S)
+
+    def _end_bodies(self) -> None:
+        """The time is over for requests that are still being sent."""
+        for connection in tuple(self.server_state.connections):
+            cast("HttpProtocol", connection).end_body()
 
     @property
     def address(self) -> str:
@@ -60,10 +83,26 @@ class Server(uvicorn.Server):
         return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to stop; a second SIGINT stops at once. The signal is not raised again: this is a success."""
-        if self.should_exit and sig == signal.SIGINT:
-            self.force_exit = True
-        self.stop()
+        """Begin to stop; a second signal ends the grace time, a third one the process.
+
+        The first is not raised again: this is a success. Before the start is complete nothing is acknowledged, and one
+        signal ends the process.
+        """
+        if not self.started or self._is_hurried:
+            end_at_once(sig)
+        elif self.should_exit:
+            self.hurry()
+        else:
+            self._deadline.set(self._grace_s + _CLOSING_S)
+            self.stop()
+
+    def hurry(self) -> None:
+        """Give what is under way no more time: a stop that has begun takes 5 seconds at most from now on."""
+        self._is_hurried = True
+        self._deadline.set(_CLOSING_S)
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._on_hurry)
+            self._loop.call_soon_threadsafe(self._end_bodies)
 
     def stop(self) -> None:
         """Begin to stop. Any thread may call it."""
@@ -100,10 +139,12 @@ def build_server(
         proxy_headers=False,  # the middleware believes those of AI_AGENTS_TRUST_PROXY
         backlog=shares.backlog,
         timeout_keep_alive=round(usual.idle_s),
-        timeout_graceful_shutdown=round(settings.shutdown_grace_s + _CLOSING_S),
+        timeout_graceful_shutdown=int(settings.shutdown_grace_s + _ANSWERING_S),
     )
     _warn(shares, settings, config.host)
-    return Server(config, door, on_exit=app.state.begin_drain)
+    return Server(
+        config, door, grace_s=settings.shutdown_grace_s, on_exit=app.state.begin_drain, on_hurry=app.state.hurry
+    )
 
 
 def _warn(shares: DescriptorShares, settings: Settings, host: str) -> None:

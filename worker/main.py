@@ -8,6 +8,7 @@ import sys
 from threading import Timer
 from typing import TYPE_CHECKING
 
+from billiard.process import active_children
 from celery import Celery
 from celery.signals import worker_shutting_down
 
@@ -15,6 +16,8 @@ from worker.logs import configure_logs
 
 # How long jobs may go on after SIGTERM; jobs that are not done by then go back into the queue.
 GRACE_S = 30.0
+# After that the process ends by then, whatever it waits for: Celery waits for a Redis that hangs without an end.
+_CLOSING_S = 4.6
 
 if TYPE_CHECKING:
     from ai_agents.attachments.storage import BlobStore
@@ -32,9 +35,21 @@ def _limit_shutdown(how: str, **_: object) -> None:
     Celery's own limit, the soft shutdown, always sleeps for its whole time, even if the last job ends after a moment.
     """
     if how == "Warm":
-        limit = Timer(GRACE_S, os.kill, (os.getpid(), signal.SIGQUIT))
-        limit.daemon = True
-        limit.start()
+        for limit in (
+            Timer(GRACE_S, os.kill, (os.getpid(), signal.SIGQUIT)),
+            Timer(GRACE_S + _CLOSING_S, _leave),
+        ):
+            limit.daemon = True
+            limit.start()
+
+
+def _leave() -> None:
+    """End this process and those of its pool. The outbox and Redis still have their jobs."""
+    _log.warning("the time for stopping is over, ending with what is under way")
+    for process in active_children():
+        if process.pid is not None:
+            os.kill(process.pid, signal.SIGKILL)
+    os._exit(0)
 
 
 def _check_settings() -> None:

@@ -83,8 +83,10 @@ class InProcessJobs:
         self._draining = True
         if self._known and grace_s > 0:
             waiting = asyncio.create_task(self._waiting.join())
-            await asyncio.wait({waiting}, timeout=grace_s)
-            waiting.cancel()
+            try:
+                await asyncio.wait({waiting}, timeout=grace_s)
+            finally:
+                waiting.cancel()
         tasks, self._tasks = self._tasks, []
         for task in tasks:
             task.cancel()

@@ -30,6 +30,9 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> None:
+    from app.signals import end_at_once_on_signals
+
+    end_at_once_on_signals()
     make_private_files()
     settings = read_settings(warn=False)
 
@@ -90,6 +93,9 @@ def _worker(arguments: argparse.Namespace) -> None:
     if arguments.check:
         _check_worker()
         return
+    from app.signals import end_at_once_on_signals
+
+    end_at_once_on_signals()
     make_private_files()
     from worker.main import run
 
@@ -112,6 +118,9 @@ def _add_migrate(parser: argparse.ArgumentParser) -> None:
 
 
 def _migrate(arguments: argparse.Namespace) -> None:
+    from app.signals import end_at_once_on_signals
+
+    end_at_once_on_signals()
     make_private_files()
     settings = read_settings()
     if arguments.wait:

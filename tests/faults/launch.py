@@ -1,6 +1,7 @@
 """The service with tools that only tests have: `python -m tests.faults.launch serve --port 8000`.
 
 `bump` and `safe_bump` count at the server that FAULTS_COUNTER_URL names; the one may not be run twice, the other may.
+`block` is a function that counts in a thread, which nothing can stop.
 FAULTS_LEASE_S makes leases shorter than the product's, so that a sample of the tests does not wait for them.
 FAULTS_DESCRIPTORS is how many files the process may open. SIGUSR1 prints what every task waits for.
 """
@@ -9,11 +10,12 @@ import asyncio
 import os
 import resource
 import signal
+import socket
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
-from ai_agents import Tool, ToolDefinition, register_tool
+from ai_agents import Tool, ToolDefinition, register_tool, tool
 from ai_agents.runner.handle import open_handle
 from ai_agents.runner.process.periodic import Timing
 from app import cli, container
@@ -41,6 +43,17 @@ class Bump(Tool):
         finally:
             writer.close()
         return f"counted {answer.decode().splitlines()[-1]}"
+
+
+@tool
+def block(key: str) -> str:
+    """Counts a key."""
+    port = urlsplit(os.environ.get("FAULTS_COUNTER_URL", "")).port or 0
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.sendall(f"POST /{key} HTTP/1.1\r\nhost: counter\r\n\r\n".encode())
+        while connection.recv(4096):
+            pass
+    return "counted"
 
 
 def shorten_leases(lease_s: float) -> None:
@@ -72,6 +85,7 @@ def main() -> None:
     signal.signal(signal.SIGUSR1, print_tasks)
     register_tool(Bump("bump", retry_safe=False))
     register_tool(Bump("safe_bump", retry_safe=True))
+    register_tool(block)
     if given := os.environ.get("FAULTS_LEASE_S"):
         shorten_leases(float(given))
     if given := os.environ.get("FAULTS_DESCRIPTORS"):

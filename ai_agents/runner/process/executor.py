@@ -2,13 +2,13 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
 from time import monotonic
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
 
@@ -95,6 +95,8 @@ class Executor:
         self.commits = Unfinished()
         self._preparer: TurnPreparer | None = None
         self._drained = False
+        # The time for what is under way at a stop is over.
+        self._grace_over = asyncio.Event()
         # The runs that `drain` has handed over to other processes.
         self.handed_over: tuple[str, ...] = ()
         self._periodic: asyncio.Task[None] | None = None
@@ -251,31 +253,40 @@ class Executor:
         last_moment_s = 0.0 if self._drained else _LAST_MOMENT_S
         grace_s = 0.0 if self._drained else grace_s
         self._drained = True
-        now = asyncio.get_running_loop().time
-        deadline = now() + grace_s
-        end = deadline + last_moment_s
+        loop = asyncio.get_running_loop()
+        ending = loop.call_later(grace_s, self._grace_over.set)
+        end = loop.time() + grace_s + last_moment_s
         self.process_owner.refuse_runs()
         await self._held.close()
         # Writes under way may still begin runs here.
-        await self.commits.wait(min(last_moment_s, end - now()))
-        await self._wait_for_runs(deadline - now())
+        await self.commits.wait(min(last_moment_s, end - loop.time()))
+        if grace_s > 0:
+            await self._within_grace(self._wait_for_runs())
         left = tuple(self._running)
         self.handed_over += left
         for run_id in left:
             self.stop(run_id, "hand_over")
-        await self._wait_for_runs(end - now())
+        await self._wait_for_runs(min(last_moment_s, end - loop.time()))
         with suppress(TimeoutError):
             async with asyncio.timeout_at(end):
-                await self._leave_the_rest(deadline)
+                await self._leave_the_rest(end - last_moment_s)
+        ending.cancel()
         await self.budgets.close()
         if self._sole is not None:
             await self._sole.release()
 
+    def hurry(self) -> None:
+        """End the time that `drain` gives to what is under way."""
+        self._grace_over.set()
+
     async def _leave_the_rest(self, deadline: float) -> None:
         """Let background jobs go on until the deadline, a time of the loop, and leave all to other processes."""
-        now = asyncio.get_running_loop().time
         if self.background is not None:
-            await self.background.drain(max(0.0, deadline - now()))
+            grace_s = deadline - asyncio.get_running_loop().time()
+            if grace_s > 0:
+                await self._within_grace(self.background.drain(grace_s))
+            else:
+                await self.background.drain(0.0)
         if self._periodic is not None:
             self._periodic.cancel()
             await asyncio.wait({self._periodic})
@@ -284,11 +295,23 @@ class Executor:
                 await self._database.write(lambda c: runs.expire_leases(c, self.owner))
                 self._bus.request_sweep()
         if self.background is not None:
-            await self.background.drain(max(0.0, deadline - now()))
+            await self.background.drain(0.0)
 
-    async def _wait_for_runs(self, timeout_s: float) -> None:
+    async def _within_grace(self, work: Coroutine[Any, Any, None]) -> None:
+        """Wait for this, as long as what is under way has time."""
+        tasks = [asyncio.ensure_future(each) for each in (work, self._grace_over.wait())]
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.wait(tasks)
+        if not tasks[0].cancelled():
+            tasks[0].result()
+
+    async def _wait_for_runs(self, timeout_s: float | None = None) -> None:
         tasks = {running.task for running in self._running.values()}
-        if tasks and timeout_s > 0:
+        if tasks and (timeout_s is None or timeout_s > 0):
             await asyncio.wait(tasks, timeout=timeout_s)
 
     # Events of other processes.
