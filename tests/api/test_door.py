@@ -121,7 +121,7 @@ class Slow:
 
     def __init__(self) -> None:
         self.app = FastAPI()
-        self.app.state.begin_drain = lambda: None
+        self.app.state.begin_drain = self.app.state.hurry = lambda: None
         self.may_read = asyncio.Event()
         self.app.add_api_route("/read", self.read, methods=["POST"])
 
