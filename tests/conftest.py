@@ -4,6 +4,7 @@ One PostgreSQL serves all processes of the run; each test has a database of its 
 one that the migrations built. Each process of the run has a Redis of its own, empty at the start of each test.
 """
 
+import gc
 import itertools
 import logging
 import os
@@ -33,6 +34,7 @@ _numbers = itertools.count(1)
 
 def pytest_configure(config: pytest.Config) -> None:
     """The leading process makes the shared directory; a worker process is told where it is."""
+    gc.disable()  # until the tests are collected, which makes many objects and no garbage
     given = getattr(config, "workerinput", None)
     if given:
         config.stash[SHARED] = SharedDirectory(Path(given["shared_directory"]))
@@ -49,6 +51,13 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     """
     workers = getattr(config, "workerinput", {"workercount": 1})["workercount"]
     items[:] = in_order(items, workers, waits=lambda item: item.nodeid.startswith(WAITING))
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Collect garbage as seldom as the service does, and never look through what the tests are made of."""
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
+    gc.enable()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -98,6 +107,16 @@ def process_stays_as_it_is() -> Iterator[None]:
     yield
     logging.root.setLevel(level)
     os.umask(mask)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def statements_are_shared() -> Iterator[None]:
+    """Compile each statement of SQL once for all databases of this process."""
+    # Imported here: what collects the tests alone needs no database.
+    from tests.support.statements import shared_statements
+
+    with shared_statements():
+        yield
 
 
 @pytest.fixture(scope="session")
