@@ -1,6 +1,7 @@
 """Logs of all processes, and of the libraries in them: lines of JSON on stderr, or readable lines on a terminal.
 
-Each line has what its task belongs to: the request, the run with its thread, or the job.
+Each line has what its task belongs to: the request, the run with its thread, or the job, and its trace where there are
+traces.
 """
 
 import logging
@@ -12,12 +13,18 @@ import orjson
 import structlog
 
 from ai_agents.core.log_context import log_context
+from ai_agents.core.tracing import current_trace_id
 
 
 def _add_work(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
-    """Add the run or the job that the task works for. What the line says itself is nearer to the truth."""
+    """Add the run or the job that the task works for, and its trace.
+
+    What the line says itself is nearer to the truth.
+    """
     for name, value in log_context().items():
         event.setdefault(name, value)
+    if (trace_id := current_trace_id()) is not None:
+        event["trace_id"] = trace_id
     return event
 
 

@@ -54,6 +54,7 @@ from app.routers import (
 )
 from app.settings import Settings
 from app.shared_usage import SharedRates, SharedUsage
+from app.tracing import SERVICE, TracedRequests, start_tracing
 from app.turns import Turns
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
@@ -116,6 +117,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         hosts=settings.answered_hosts,
         find_door=door_at,
     )
+    if settings.traces_address is not None:
+        app.add_middleware(TracedRequests)
     # What is added later is further out: pages can read problems of the other middleware, too.
     allow_origins(
         app,
@@ -139,6 +142,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     async with AsyncExitStack() as opened:
         try:
+            if (sending := start_tracing(app.state.settings, service=SERVICE)) is not None:
+                opened.push_async_callback(asyncio.to_thread, sending.close)
             container = await opened.enter_async_context(open_container(app.state.settings))
             await container.runner.open()
             await container.conn.database.write(lambda c: keep_environment_key(c, container.admin_key_id), long=True)

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from ipaddress import ip_network
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 
@@ -132,6 +132,10 @@ def _is_api_key(value: SecretStr) -> SecretStr:
     return value
 
 
+def _in_small_letters(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
 def _none_or(value: Any) -> Any:
     return None if value == NO_LIMIT else value
 
@@ -201,3 +205,21 @@ Days = Annotated[int, Field(ge=1, le=36_500), Takes("days")]
 Amount = Annotated[int, Field(le=_MOST)]
 Count = Annotated[Amount | None, BeforeValidator(_none_or), Takes("a whole number or `none`")]
 Money = Annotated[float | None, BeforeValidator(_none_or), Takes("US dollars or `none`")]
+# https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/, read 2026-11-30.
+Sampler = Annotated[
+    Literal[
+        "always_on",
+        "always_off",
+        "traceidratio",
+        "parentbased_always_on",
+        "parentbased_always_off",
+        "parentbased_traceidratio",
+    ],
+    BeforeValidator(_in_small_letters),
+]
+# As opentelemetry-util-genai reads it.
+ContentCapture = Annotated[
+    Literal["true", "false", "no_content", "span_only", "event_only", "span_and_event"],
+    BeforeValidator(_in_small_letters),
+]
+WITH_CONTENT = frozenset({"true", "span_only", "span_and_event"})

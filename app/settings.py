@@ -17,12 +17,14 @@ from ai_agents.core.upstream import DEFAULT_MAX_CONNECTIONS, DEFAULT_MAX_HELD_RU
 from ai_agents.providers.specs import PROVIDER_TYPES, ProviderSpec, ProviderType
 from app.setting_files import ENV_FILE, env_file, read_prices, read_providers
 from app.setting_values import (
+    WITH_CONTENT,
     AdminClaim,
     AdminKey,
     AllowedHosts,
     Amount,
     ApiKey,
     BucketUrl,
+    ContentCapture,
     Count,
     DatabaseUrl,
     Days,
@@ -36,6 +38,7 @@ from app.setting_values import (
     OllamaHost,
     Origins,
     RedisUrl,
+    Sampler,
     Seconds,
     SecondsOrNone,
     ServerUrl,
@@ -400,6 +403,49 @@ class JobSettings(BaseSettings):
         return {"threads": self.retain_threads_days, "files": self.retain_files_days}
 
 
+_CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"
+_SPEAKS = "http/protobuf"
+
+
+class TracingSettings(BaseSettings):
+    """Where traces are sent: variables of OpenTelemetry, whose SDK reads the others of its own."""
+
+    otel_exporter_otlp_endpoint: ServerUrl | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    otel_exporter_otlp_traces_endpoint: ServerUrl | None = Field(
+        None, validation_alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+    )
+    otel_exporter_otlp_headers: SecretStr | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_HEADERS")
+    otel_exporter_otlp_protocol: str | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_PROTOCOL")
+    otel_service_name: str | None = Field(None, validation_alias="OTEL_SERVICE_NAME")
+    otel_traces_sampler: Sampler | None = Field(None, validation_alias="OTEL_TRACES_SAMPLER")
+    otel_traces_sampler_arg: float | None = Field(
+        None, ge=0, le=1, allow_inf_nan=False, validation_alias="OTEL_TRACES_SAMPLER_ARG"
+    )
+    otel_content: ContentCapture | None = Field(None, validation_alias=_CONTENT)
+
+    @model_validator(mode="after")
+    def _speaks_http(self) -> Self:
+        if self.traces_address is not None and self.otel_exporter_otlp_protocol not in (None, _SPEAKS):
+            raise ValueError(f"OTEL_EXPORTER_OTLP_PROTOCOL should be {_SPEAKS}: traces are sent in no other way")
+        return self
+
+    @property
+    def traces_address(self) -> str | None:
+        """Where traces are sent; None where they are not."""
+        return self.otel_exporter_otlp_traces_endpoint or self.otel_exporter_otlp_endpoint
+
+    @property
+    def traces_have_content(self) -> bool:
+        """Whether spans have what people and models said."""
+        return self.otel_content in WITH_CONTENT
+
+    def variables(self) -> dict[str, str]:
+        """The variables of these settings that are set, with their values."""
+        given = {field: _plain(getattr(self, field)) for field in TracingSettings.model_fields}
+        aliases = {name: str(field.validation_alias) for name, field in TracingSettings.model_fields.items()}
+        return {aliases[name]: str(value) for name, value in given.items() if value is not None}
+
+
 def secrets_directory() -> Path:
     """Where files are that set what neither a variable nor `.env` sets."""
     return Path(os.environ.get(SECRETS_DIR) or env_file().get(SECRETS_DIR) or DEFAULT_SECRETS_DIR)
@@ -415,6 +461,7 @@ class Settings(
     RunSettings,
     OutboundSettings,
     JobSettings,
+    TracingSettings,
 ):
     """All settings. An empty variable counts as not set."""
 

@@ -62,6 +62,7 @@ def _check_settings() -> None:
     from app.configuration import read_settings, unknown_names
     from app.container import build_providers, check_models
     from app.key_files import admin_key, encryption_keys
+    from app.tracing import PACKAGE
 
     try:
         settings = read_settings()
@@ -71,6 +72,8 @@ def _check_settings() -> None:
             )
         for sentence in unknown_names():
             _log.warning(sentence)
+        if settings.traces_address is not None:
+            require(PACKAGE)
         if normalize_url(settings.database).get_backend_name() == "postgresql":
             require("asyncpg")
         blobs = open_blob_store(settings.files, settings.files_url)

@@ -19,6 +19,7 @@ from ai_agents.core.exceptions import DatabaseUnavailable
 from app.container import Container, open_container
 from app.job_queue import TASK
 from app.settings import Settings
+from app.tracing import WORKER, start_tracing
 
 JOB_TIME_LIMIT_S = 600
 # How many other due jobs a process runs at the same time as the one that it was sent.
@@ -37,6 +38,7 @@ class Runtime:
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever, name="event-loop", daemon=True)
         self._thread.start()
+        self._sending = start_tracing(settings, service=WORKER)
         self._opened = AsyncExitStack()
         self._container: Container | None = None
 
@@ -70,6 +72,8 @@ class Runtime:
             self._thread.join(_CLOSING_S)
             if not self._thread.is_alive():
                 self._loop.close()
+            if self._sending is not None:
+                self._sending.close()
 
 
 _current: Runtime | None = None

@@ -15,6 +15,7 @@ from ai_agents.context.purposes import CallPurpose
 from ai_agents.context.read_result import ReadResult
 from ai_agents.context.requests import AgentCache, ModelSelector, RequestBuilder, has_files
 from ai_agents.context.tokens import Meter, TokenEstimator
+from ai_agents.core import tracing
 from ai_agents.core.exceptions import AIAgentsError, BlobMissing, DatabaseUnavailable
 from ai_agents.core.fair_work import FairWork, UserWork
 from ai_agents.core.rows import Agent
@@ -25,6 +26,7 @@ from ai_agents.guardrails.registry import Ask, build_guardrails, find_guardrails
 from ai_agents.memory.base import MemoryStrategy
 from ai_agents.providers.base import Provider
 from ai_agents.providers.registry import ProviderPool
+from ai_agents.providers.spans import note_response, start_chat
 from ai_agents.store.database import Database
 from ai_agents.store.model_calls import CallRecord, insert_call
 from ai_agents.store.revocations import role_subject
@@ -164,7 +166,7 @@ class Contexts:
     ) -> ModelResponse:
         try:
             with self._slots.counted():
-                response = await provider.complete(request)
+                response = await _traced(provider, request)
         except AIAgentsError as error:
             await self._record(meter.aborted("failed", (), error), purpose)
             raise
@@ -185,7 +187,8 @@ class Contexts:
         async def ask(provider: str, request: ModelRequest) -> ModelResponse:
             await self.require_provider(purpose.agent_id, provider)
             found, _ = self.models.choose({"provider": provider, "model": request.model})
-            return await self.complete(found, request, purpose)
+            with tracing.spanned(tracing.JUDGE, {}):
+                return await self.complete(found, request, purpose)
 
         return ask
 
@@ -202,3 +205,19 @@ class Contexts:
                     user_id=purpose.user_id,
                 )
             )
+
+
+async def _traced(provider: Provider, request: ModelRequest) -> ModelResponse:
+    """The whole response, in a span of its own."""
+    span = start_chat(provider.name, request)
+    if span is None:
+        return await provider.complete(request)
+    try:
+        with tracing.within(span):
+            response = await provider.complete(request)
+    except BaseException as error:
+        tracing.end(span, error=error)
+        raise
+    note_response(span, response)
+    tracing.end(span)
+    return response

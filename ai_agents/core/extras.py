@@ -17,6 +17,7 @@ PACKAGES: Mapping[str, tuple[str, str]] = {
     "mcp": ("Speaking MCP", "mcp>=2.3,<3"),
     "obstore": ("Keeping files in a bucket", "obstore>=0.12,<1"),
     "openai": ("The provider openai", "openai[aiohttp]>=3.54,<4"),
+    "opentelemetry.exporter.otlp.proto.http": ("Sending traces", "opentelemetry-exporter-otlp-proto-http>=1.40,<2"),
     "pypdf": ("Reading PDF files", "pypdf>=7.1,<8"),
     "redis": ("Redis", "redis>=8.1,<9"),
     "starlette": ("Answering with sse_response", "fastapi>=0.165,<0.200"),
@@ -24,8 +25,11 @@ PACKAGES: Mapping[str, tuple[str, str]] = {
 
 
 def is_installed(module: str) -> bool:
-    """Whether the module can be imported. Does not import it."""
-    return find_spec(module) is not None
+    """Whether the module can be imported. Does not import it, though the packages that it is in."""
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:
+        return False
 
 
 def require(module: str) -> None:

@@ -36,6 +36,11 @@ def utc_now() -> str:
     return datetime.now(UTC).strftime(TIME_FORMAT)
 
 
+def seconds_since(time: str) -> float:
+    """Seconds from a time in `TIME_FORMAT` until now; perhaps by the clocks of two machines, and never less than 0."""
+    return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(time)).total_seconds())
+
+
 def time_at(seconds: float) -> str:
     """The time so many seconds after 1970, in `TIME_FORMAT`."""
     return datetime.fromtimestamp(seconds, UTC).strftime(TIME_FORMAT)

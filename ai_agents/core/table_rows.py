@@ -85,6 +85,7 @@ class RunRow(RunKey):
     sender_id: str | None
     overrides: RunOverrides | None
     retry_of: str | None
+    trace: str | None
 
 
 class RunValues(TypedDict, total=False):
@@ -123,6 +124,7 @@ class RunValues(TypedDict, total=False):
     steered: list[SteeredMessage] | None
     sender_id: str
     retry_of: str
+    trace: str
 
 
 class FileRow(TypedDict):

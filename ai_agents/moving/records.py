@@ -53,7 +53,9 @@ _LEFT_OUT: Mapping[str, frozenset[str]] = {
     "file": frozenset({"token_id", "expires_at"}),
     "thread": frozenset({"counted_for", "expires_at", "activity_hour"}),
     "message": frozenset({"search"}),
-    "run": frozenset({"lease_owner", "lease_expires_at", "fence", "key_id", "cancel_requested", "queue_position"}),
+    "run": frozenset(
+        {"lease_owner", "lease_expires_at", "fence", "key_id", "cancel_requested", "queue_position", "trace"}
+    ),
 }
 _WORDS: Mapping[tuple[str, str], frozenset[str]] = {
     ("message", "role"): frozenset(get_args(MessageRole)),

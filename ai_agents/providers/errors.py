@@ -261,6 +261,11 @@ def mask(said: str, secrets: Secrets = _NO_SECRETS) -> str:
     return _SECRETS.sub(_MASK, said)[:_MAX_TEXT]
 
 
+def mask_keys(said: str) -> str:
+    """A text without anything that looks like a provider's key."""
+    return _SECRETS.sub(_MASK, said)
+
+
 def secrets_of(headers: Iterable[str]) -> Secrets:
     """The secrets among what is sent to a server, which may quote it in its errors."""
     return Secrets(headers, shortest=_SHORTEST_SECRET, shown_as=_MASK)

@@ -3,10 +3,12 @@
 import logging
 from urllib.parse import urlsplit, urlunsplit
 
+from ai_agents.core import tracing
 from ai_agents.core.exceptions import ProviderError
 from ai_agents.core.log_context import log_context
 from ai_agents.core.observing import observer
 from ai_agents.providers.errors import mask
+from ai_agents.providers.spans import provider_name
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +26,8 @@ def log_failure(error: ProviderError, *, provider: str, model: str, address: str
         **log_context(),
     }
     observer().provider_failed(provider, error.code)
+    named = {tracing.PROVIDER: provider_name(provider), tracing.MODEL: model}
+    tracing.note(tracing.REQUEST_FAILED, {**named, tracing.ERROR_TYPE: error.code})
     _log.warning("%s", error, extra=facts)
 
 

@@ -9,13 +9,18 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from time import monotonic
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
+from ai_agents.core import tracing
 from ai_agents.core.exceptions import ProviderError, ProviderRejected, ProviderTruncated, RequestError
 from ai_agents.core.observing import observer
 from ai_agents.core.types import ModelEvent, ModelRequest
 from ai_agents.providers.base import Provider
 from ai_agents.providers.breaker import Breakers
+from ai_agents.providers.spans import start_chat
+
+if TYPE_CHECKING:
+    from opentelemetry.trace import Span
 
 CandidateT = TypeVar("CandidateT", bound="Candidate")
 # Until the first token, all models and all tries together.
@@ -26,10 +31,11 @@ _MAX_CUTS = 2
 
 @dataclass(frozen=True, slots=True)
 class BegunStream:
-    """A provider's stream whose first event has come. `rest` has to be closed."""
+    """A provider's stream whose first event has come. `rest` has to be closed. `span` is that of the call."""
 
     first: ModelEvent
     rest: AsyncGenerator[ModelEvent]
+    span: "Span | None" = None
 
 
 async def begin_stream(provider: Provider, request: ModelRequest) -> BegunStream:
@@ -68,6 +74,22 @@ class Candidate(ABC):
         """Make the model ready; called once. Raises `ProviderError`, and `RequestError` for an unfit conversation."""
 
 
+async def _traced(candidate: Candidate, model: OpenModel, request: ModelRequest) -> BegunStream:
+    """Begin to stream a response, in a span that lasts until the stream is closed."""
+    span = start_chat(candidate.provider, request)
+    if span is None:
+        return await model.begin(request)
+    asked = monotonic()
+    try:
+        with tracing.within(span):
+            stream = await model.begin(request)
+    except BaseException as error:
+        tracing.end(span, error=error)
+        raise
+    tracing.add(span, {tracing.FIRST_CHUNK_S: monotonic() - asked})
+    return replace(stream, span=span)
+
+
 class FallbackChain(Generic[CandidateT]):
     """The candidates of one run. The one that answered last is asked first from then on.
 
@@ -103,16 +125,22 @@ class FallbackChain(Generic[CandidateT]):
         stream = await self._begin(request)
         index = self._current
         breaker = self._breakers[index]
+        failure: BaseException | None = None
         try:
             yield stream
             breaker.succeed()
             self._ruled_out.clear()
         except ProviderError as error:
+            failure = error
             breaker.fail(error)
             self.last_failure = error
             self._cuts[index] += 1
             raise
+        except BaseException as error:
+            failure = error
+            raise
         finally:
+            tracing.end(stream.span, error=failure)
             breaker.give_up()
             await stream.rest.aclose()
 
@@ -142,7 +170,7 @@ class FallbackChain(Generic[CandidateT]):
             breaker = self._breakers[index]
             breaker.begin()
             try:
-                stream = await model.begin(own)
+                stream = await _traced(candidate, model, own)
             except ProviderError as error:
                 breaker.fail(error)
                 self.last_failure = error

@@ -17,6 +17,7 @@ from ai_agents.auth.roles import find_on_thread
 from ai_agents.auth.runs import require_to_send
 from ai_agents.context.contexts import Contexts
 from ai_agents.context.purposes import CallPurpose
+from ai_agents.core import tracing
 from ai_agents.core.exceptions import (
     IdempotencyKeyReused,
     InvalidRequest,
@@ -107,6 +108,8 @@ class MessageAdmission:
         `PermissionDenied`, `AgentDeleted`, `ThreadBusy`, `QueueFull`, `IdempotencyKeyReused`, `GuardrailBlocked`,
         `QuotaExceeded`, `BudgetExceeded`, `Overloaded` while the process stops, and where too many runs are held.
         """
+        if (trace := tracing.current()) is not None:
+            request = replace(request, trace=trace)
         while True:
             lease = self._executor.lease
             if lease is None:

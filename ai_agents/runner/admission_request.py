@@ -20,7 +20,7 @@ class AdmissionRequest:
     `attachments` are ids of files that come after the parts. `verdict` is what the agent's input guardrails allow of
     this very message. `key_id` is the API key or token with which it was sent. `key_within_s`: see `MessageOptions`.
     `client_tools` and `overrides` are checked already. With `retry_of` there is no new message: a new run answers that
-    of this run.
+    of this run. `trace` is the `traceparent` of what sends it.
     Nothing outside `within` is seen: not the thread, and no file.
     """
 
@@ -40,6 +40,7 @@ class AdmissionRequest:
     client_tools: Sequence[ToolDefinition] = ()
     overrides: RunOverrides | None = None
     retry_of: str | None = None
+    trace: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

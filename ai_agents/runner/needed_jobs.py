@@ -37,10 +37,14 @@ class NeededSummary:
 
 @dataclass(frozen=True, slots=True)
 class NeededJobs:
-    """The background jobs that a completed run makes necessary: a title, where the thread has none, and a summary."""
+    """The background jobs that a completed run makes necessary: a title, where the thread has none, and a summary.
+
+    `trace` is the `traceparent` of the run.
+    """
 
     title: bool = False
     summary: NeededSummary | None = None
+    trace: str | None = None
 
     def request(self, connection: Connection, run: OwnedRun, reserved: Reserved) -> tuple[str, ...]:
         """Request the jobs of which it is time. Returns the ids of those that are new."""
@@ -48,9 +52,10 @@ class NeededJobs:
             return ()
         asked: list[str | None] = []
         if self.title and not reserved.titled:
-            asked.append(jobs.request(connection, run.thread_id, "title", jobs.TITLE_RANGE))
+            asked.append(jobs.request(connection, run.thread_id, "title", jobs.TITLE_RANGE, trace=self.trace))
         if self.summary is not None and self.summary.is_due(_misses(run, reserved)):
-            asked.append(jobs.request(connection, run.thread_id, "summarize", jobs.range_after(self.summary.covers)))
+            covers = jobs.range_after(self.summary.covers)
+            asked.append(jobs.request(connection, run.thread_id, "summarize", covers, trace=self.trace))
         return tuple(job_id for job_id in asked if job_id is not None)
 
     def notices(self, run: OwnedRun, reserved: Reserved) -> tuple[Notice, ...]:

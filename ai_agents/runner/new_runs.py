@@ -38,6 +38,8 @@ def new_run(request: AdmissionRequest, found: ThreadAccess) -> RunValues:
         new["client_tools"] = tools_to_stored(request.client_tools)
     if request.overrides:
         new["overrides"] = request.overrides
+    if request.trace is not None:
+        new["trace"] = request.trace
     return new
 
 

@@ -22,6 +22,7 @@ from ai_agents.context.notices import add_notices
 from ai_agents.context.purposes import CallPurpose
 from ai_agents.context.requests import has_files
 from ai_agents.context.tokens import Meter
+from ai_agents.core import tracing
 from ai_agents.core.exceptions import AIAgentsError, ContextExceeded, ProviderError, RequestError
 from ai_agents.core.notices import Notice
 from ai_agents.core.overrides import overridden
@@ -364,13 +365,13 @@ class PreparedTurn:
     def needed_jobs(self, recorded: int) -> NeededJobs:
         """The background jobs that the run makes necessary; `recorded` messages are its own."""
         if not isinstance(self._strategy, Summarize):
-            return NeededJobs(title=self._auto_title)
+            return NeededJobs(title=self._auto_title, trace=tracing.current())
         covered = self._window.covers_through_seq or 0
         unread = self._window.unread_before_seq
         uncovered = tuple(seq for message in self._window.messages if (seq := message.seq or 0) > covered)
         is_long = unread is not None or recorded + len(uncovered) > self._strategy.longest
         needed = NeededSummary(covered, self._strategy.recent, uncovered, recorded, unread or 0)
-        return NeededJobs(title=self._auto_title, summary=needed if is_long else None)
+        return NeededJobs(self._auto_title, needed if is_long else None, trace=tracing.current())
 
 
 class TurnPreparer:

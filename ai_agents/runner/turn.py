@@ -39,12 +39,14 @@ from ai_agents.core.types import (
 from ai_agents.memory.turns import shrink_to_newest_turn
 from ai_agents.providers.fallback import BegunStream
 from ai_agents.providers.retry import ends_again
+from ai_agents.providers.spans import note_response
 from ai_agents.runner.ending import Answered, EndedRun, RunEnding
 from ai_agents.runner.ownership import ProcessOwner, RunOrigin, TurnInputs
 from ai_agents.runner.preparation import PreparedTurn, TurnPreparer
 from ai_agents.runner.progress import ProgressClock
 from ai_agents.runner.recorder import TurnRecorder
 from ai_agents.runner.recording import Answer
+from ai_agents.runner.run_span import NO_SPAN, RunSpan
 from ai_agents.runner.shown_answer import ShownAnswer
 from ai_agents.store import tool_calls
 from ai_agents.store.database import Database
@@ -83,6 +85,7 @@ class Turn:
         self._database = database
         self._origin = origin
         self._inputs = inputs
+        self._span = NO_SPAN
         self._recorder = TurnRecorder(run, database, channel, owner, is_stopped=lambda: self.stopped is not None)
 
     @property
@@ -97,13 +100,17 @@ class Turn:
 
     async def execute(self) -> EndedRun | None:
         """Run to the end; None where the run waits, or has another owner. A cancellation that is no stop is raised."""
+        self._span = RunSpan(self.run, self._origin)
+        ended: EndedRun | None = None
         try:
-            ended = await self._execute()
-            if ended is None:
-                await self._recorder.call_of_deleted_run()
+            with self._span.within():
+                ended = await self._execute()
+                if ended is None:
+                    await self._recorder.call_of_deleted_run()
             return ended
         finally:
             self._recorder.close()
+            self._span.end(ended, left=self.stopped)
 
     async def _execute(self) -> EndedRun | None:
         self.begun = True
@@ -179,6 +186,7 @@ class Turn:
             lambda: self.preparer.prepare(self.run, inputs, has_waited=self._origin not in ("admitted", "steered"))
         )
         self._recorder.start(prepared)
+        self._span.note_prepared(prepared.models.current.inputs)
         return prepared
 
     # Endings.
@@ -303,6 +311,7 @@ class Loop:
                     self._clock.note()
                     await self._show(stream, shown)
                     response = shown.response()
+                    note_response(stream.span, response)
             except ProviderError as error:
                 # Until an answer begins, the provider itself tries again, and then its fallbacks; after that, we do.
                 if not begun:

@@ -13,7 +13,7 @@ class JobTable(Base):
 
     There is one per thread, kind and range. `fence` rises with each claim, and every write of a claim checks it. Times
     in seconds of the database's clock since 1970: `lease_expires_at` is how long the claim holds, `due_at` when the job
-    may begin, `sent_at` when it was last sent to a queue.
+    may begin, `sent_at` when it was last sent to a queue. `trace` is the `traceparent` of what made it necessary.
     """
 
     __tablename__ = "jobs"
@@ -40,6 +40,7 @@ class JobTable(Base):
     due_at: Mapped[float] = mapped_column(Float, server_default="0")
     sent_at: Mapped[float | None] = mapped_column(Float)
     result: Mapped[dict[str, Any] | None] = mapped_column(JSON)
+    trace: Mapped[str | None] = mapped_column(String(55))
 
 
 class PeriodicTaskTable(Base):

@@ -60,12 +60,14 @@ class ClaimedJob:
     payload: JsonObject
     attempts: int
     fence: int
+    created_at: str
+    trace: str | None
 
 
 @cache
 def _enqueue(dialect: str) -> Any:
     """Built once, since turns run it. `sent_at` is now: after the commit, this process sends the job or does it."""
-    names = ("id", "thread_id", "kind", "range_key", "payload", "created_at")
+    names = ("id", "thread_id", "kind", "range_key", "payload", "created_at", "trace")
     values: dict[str, Any] = {name: bindparam(f"b_{name}", type_=_JOBS.c[name].type) for name in names}
     statement = (postgresql.insert if dialect == "postgresql" else sqlite.insert)(_JOBS).values(
         **values, status="queued", attempts=0, fence=0, due_at=0.0, sent_at=database_now(dialect)
@@ -73,15 +75,24 @@ def _enqueue(dialect: str) -> Any:
     # A completed job is begun again. One that is open or has failed stays as it is.
     return statement.on_conflict_do_update(
         index_elements=["thread_id", "kind", "range_key"],
-        set_={**_ANEW, "sent_at": statement.excluded.sent_at},
+        set_={**_ANEW, "sent_at": statement.excluded.sent_at, "trace": statement.excluded.trace},
         where=_JOBS.c.status == "completed",
     ).returning(_JOBS.c.id)
 
 
 def request(
-    connection: Connection, thread_id: str | None, kind: str, range_key: str, *, payload: JsonObject | None = None
+    connection: Connection,
+    thread_id: str | None,
+    kind: str,
+    range_key: str,
+    *,
+    payload: JsonObject | None = None,
+    trace: str | None = None,
 ) -> str | None:
-    """Write a job that is needed. Returns its id, or None if it is queued, running or failed already."""
+    """Write a job that is needed. Returns its id, or None if it is queued, running or failed already.
+
+    `trace` is the `traceparent` of what makes it necessary.
+    """
     values = {
         "b_id": new_id(),
         "b_thread_id": thread_id,
@@ -89,14 +100,15 @@ def request(
         "b_range_key": range_key,
         "b_payload": payload,
         "b_created_at": utc_now(),
+        "b_trace": trace,
     }
     found: str | None = connection.execute(_enqueue(connection.dialect.name), values).scalar_one_or_none()
     return found
 
 
-def enqueue(connection: Connection, thread_id: str, kind: str, range_key: str) -> Job:
+def enqueue(connection: Connection, thread_id: str, kind: str, range_key: str, *, trace: str | None = None) -> Job:
     """The job for this thread, kind and range: a new one, or the one that exists."""
-    request(connection, thread_id, kind, range_key)
+    request(connection, thread_id, kind, range_key, trace=trace)
     found = select(_JOBS).where(JobTable.thread_id == thread_id, JobTable.kind == kind, JobTable.range_key == range_key)
     return to_public(connection.execute(found).mappings().one())
 
@@ -236,9 +248,9 @@ def take_unsent(connection: Connection, *, again_after_s: float, limit: int) -> 
     return list(connection.execute(statement).scalars())
 
 
-def put_back(connection: Connection, job_ids: Sequence[str]) -> None:
-    """Mark these jobs as not sent, so that the next process that looks takes them."""
-    connection.execute(update(_JOBS).where(_JOBS.c.id.in_(job_ids)).values(sent_at=None))
+def put_back(connection: Connection, job_ids: Sequence[str], **columns: Any) -> None:
+    """Mark these jobs as not sent, so that the next process that looks takes them. `columns` are changed, too."""
+    connection.execute(update(_JOBS).where(_JOBS.c.id.in_(job_ids)).values(sent_at=None, **columns))
 
 
 # For operators.

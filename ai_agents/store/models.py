@@ -33,7 +33,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from ai_agents.core.ids import format_time
 
 # The newest migration, with which `create_all` stamps a new database. A test compares it with migrations/.
-SCHEMA_REVISION = "0035"
+SCHEMA_REVISION = "0036"
 # The time of what has not happened yet.
 LONG_AGO = "1970-01-01T00:00:00.000000Z"
 
@@ -171,7 +171,7 @@ class RunTable(Base):
     are none. `steered` are messages that wait to join the run, or waited when it ended (null: none); see
     `core.table_rows.SteeredMessage`. `sender_id` is the author of the last one that joined, whose run it is now;
     `key_id`, `by_admin`, `client_tools` and `overrides` are then how that one was sent. `retry_of` is the run whose
-    message this one answers anew.
+    message this one answers anew. `trace` is the `traceparent` of what sent the message, null where there are no spans.
     """
 
     __tablename__ = "runs"
@@ -219,6 +219,7 @@ class RunTable(Base):
     sender_id: Mapped[str | None] = mapped_column(Text)
     overrides: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     retry_of: Mapped[str | None] = mapped_column(String(36))
+    trace: Mapped[str | None] = mapped_column(String(55))
 
 
 class MessageTable(Base):

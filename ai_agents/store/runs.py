@@ -72,7 +72,7 @@ class OwnedRun:
     `cost` is that of its model calls so far, in US dollars; None once one of them has no known cost. `notices` are
     those of the time before it last began to wait for a person. `user_id` is the author of its message, or of the last
     one that joined it; `key_id` and `by_admin` say how that was sent; `client_tools` and `overrides` came with it.
-    `steered` is how many messages wait to join it.
+    `steered` is how many messages wait to join it. `trace` is the `traceparent` of what sent its message.
     """
 
     id: str
@@ -80,6 +80,7 @@ class OwnedRun:
     agent_id: str
     agent_version: int
     user_id: str
+    created_at: str
     attempt: int
     fence: int
     message_id: str
@@ -93,6 +94,7 @@ class OwnedRun:
     client_tools: tuple[ToolDefinition, ...] = ()
     steered: int = 0
     overrides: RunOverrides | None = None
+    trace: str | None = None
 
 
 def owned_run(row: RunRow, *, reset_seq: int, continued: bool = False) -> OwnedRun:
@@ -103,6 +105,7 @@ def owned_run(row: RunRow, *, reset_seq: int, continued: bool = False) -> OwnedR
         agent_id=row["agent_id"],
         agent_version=row["agent_version"],
         user_id=row["sender_id"] or row["user_id"],
+        created_at=row["created_at"],
         attempt=row["attempt"],
         fence=row["fence"],
         message_id=row["message_id"] or "",
@@ -117,6 +120,7 @@ def owned_run(row: RunRow, *, reset_seq: int, continued: bool = False) -> OwnedR
         client_tools=tools_from_stored(row["client_tools"]),
         steered=len(row["steered"] or ()),
         overrides=row["overrides"],
+        trace=row["trace"],
     )
 
 

@@ -21,7 +21,7 @@ from ai_agents.store.clock import database_now
 from ai_agents.store.database import Store, reading
 from ai_agents.store.job_tables import JobTable
 from ai_agents.store.keys import hold_key
-from ai_agents.store.models import AgentTable, ThreadTable
+from ai_agents.store.models import AgentTable, RunTable, ThreadTable
 from ai_agents.store.roles import get_role
 from ai_agents.store.thread_log import Entry
 from ai_agents.store.webhook_tables import DeliveryTable, WebhookTable
@@ -97,13 +97,15 @@ def insert_delivery(
         "created_at": utc_now(),
     }
     connection.execute(insert(_DELIVERIES).values(row))
-    _request(connection, str(row["id"]))
+    _request(connection, str(row["id"]), run_id)
     return str(row["id"])
 
 
-def _request(connection: Connection, delivery_id: str) -> None:
+def _request(connection: Connection, delivery_id: str, run_id: str | None) -> None:
     job_id = jobs.request(connection, None, KIND, delivery_id)
-    jobs.put_back(connection, [str(job_id)])
+    # The trace of what is told of.
+    trace = select(RunTable.trace).where(RunTable.id == run_id).scalar_subquery()
+    jobs.put_back(connection, [str(job_id)], **({} if run_id is None else {"trace": trace}))
 
 
 # What clients make and read.
@@ -214,7 +216,7 @@ def retry_delivery(connection: Connection, delivery_id: str, *, webhook_id: str)
     running = select(JobTable.id).where(*of_this, JobTable.status == "running")
     if not connection.execute(waiting).rowcount and connection.scalar(running) is None:
         connection.execute(delete(JobTable).where(*of_this))
-        _request(connection, delivery_id)
+        _request(connection, delivery_id, row["run_id"])
     return only(Delivery, {**row, **again})
 
 

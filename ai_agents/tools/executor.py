@@ -12,8 +12,10 @@ from functools import partial
 from time import monotonic
 from typing import Any, Protocol
 
+from ai_agents.core import tracing
 from ai_agents.core.observing import observer
 from ai_agents.core.types import FilePart, JsonObject, ToolCallPart, ToolResultPart
+from ai_agents.providers.spans import content
 from ai_agents.tools.base import NoCredentials, RemoteTool, ToolContext, ToolError
 from ai_agents.tools.registry import RegisteredTool, ToolSet
 from ai_agents.tools.results import clean_value, cut_text, shorten
@@ -72,16 +74,23 @@ class ToolExecutor:
 
         Raises only `CancelledError`.
         """
-        began = monotonic()
-        try:
-            value, is_error = await self._call(call, context, tools)
-        except NoCredentials as error:
-            value, is_error = str(error), True
-            if handler is not None:
-                handler.note_missing_credentials(error.tool)
-        name = call.name if call.name in tools.tools else None
-        observer().tool_ended(name, monotonic() - began, is_error=is_error)
-        return await show_result(call, value, is_error=is_error, max_bytes=self._max_result_bytes, handler=handler)
+        with tracing.spanned(f"{tracing.EXECUTE_TOOL} {call.name}", _span_of(call)) as span:
+            began = monotonic()
+            try:
+                value, is_error = await self._call(call, context, tools)
+            except NoCredentials as error:
+                value, is_error = str(error), True
+                if handler is not None:
+                    handler.note_missing_credentials(error.tool)
+            name = call.name if call.name in tools.tools else None
+            observer().tool_ended(name, monotonic() - began, is_error=is_error)
+            most = self._max_result_bytes
+            result = await show_result(call, value, is_error=is_error, max_bytes=most, handler=handler)
+            if span is not None:
+                tracing.add(span, {tracing.TOOL_RESULT: content(result.result)})
+                if result.is_error:
+                    tracing.fail(span, "tool_error")
+            return result
 
     async def _call(self, call: ToolCallPart, context: ToolContext, tools: ToolSet) -> tuple[Any, bool]:
         """Return the whole result, cleaned, and whether it is an error. Raises `NoCredentials`."""
@@ -144,6 +153,18 @@ class ToolExecutor:
         self._abandoned.discard(task)
         if not task.cancelled():
             task.exception()  # retrieved here, because asyncio logs exceptions that are never retrieved
+
+
+def _span_of(call: ToolCallPart) -> JsonObject:
+    if not tracing.is_on():
+        return {}
+    return {
+        tracing.OPERATION: tracing.EXECUTE_TOOL,
+        tracing.TOOL_NAME: call.name,
+        tracing.TOOL_CALL_ID: call.tool_call_id,
+        tracing.TOOL_TYPE: "function",
+        tracing.TOOL_ARGUMENTS: content(call.arguments),
+    }
 
 
 def find_fault(found: RegisteredTool, call: ToolCallPart) -> str | None:

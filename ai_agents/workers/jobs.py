@@ -12,7 +12,9 @@ from random import random
 
 from sqlalchemy import Connection
 
+from ai_agents.core import tracing
 from ai_agents.core.exceptions import AIAgentsError, BudgetExceeded, DatabaseUnavailable, ThreadNotFound
+from ai_agents.core.ids import seconds_since
 from ai_agents.core.log_context import log_with
 from ai_agents.store import jobs
 from ai_agents.store.jobs import ClaimedJob, JobLost
@@ -62,7 +64,9 @@ class JobRunner:
         log_with(job_id=job.id, **({} if job.thread_id is None else {"thread_id": job.thread_id}))
         renewing = asyncio.create_task(self._renew(job), name=f"renew-job-{job.id}")
         try:
-            await self._attempt(job)
+            with tracing.spanned(f"{tracing.JOB} {job.kind}", _span_of(job), kind="consumer", parent=job.trace) as span:
+                if (failure := await self._attempt(job)) is not None and span is not None:
+                    tracing.fail(span, failure)
         except JobLost:
             _log.info("job lost to another process", extra={"job_id": job.id})
         except asyncio.CancelledError:
@@ -87,7 +91,8 @@ class JobRunner:
             if isinstance(error, BaseException):
                 raise error
 
-    async def _attempt(self, job: ClaimedJob) -> None:
+    async def _attempt(self, job: ClaimedJob) -> str | None:
+        """Do it, and record how it ended. Returns the code of its failure, if it failed."""
         try:
             async with asyncio.timeout(self.time_s):
                 effect = await HANDLERS[job.kind](self.context, job)
@@ -99,15 +104,21 @@ class JobRunner:
             raise JobLost from None
         except TimeoutError:
             await self._fail(job, f"It took longer than {self.time_s:g} s.")
+            return "timeout"
         except JobPutOff as error:
             await self._record_put_off(job, error)
+            return "put_off"
         except BudgetExceeded as error:
             await self._put_off(job, error)
+            return error.code
         except AIAgentsError as error:
             await self._fail(job, f"{error.code}: {error}")
+            return error.code
         except Exception as error:  # noqa: BLE001  # one job must not end the others
             _log.exception("job failed", extra={"job_id": job.id, "kind": job.kind})
             await self._fail(job, f"{type(error).__name__}: see the log.")
+            return type(error).__name__
+        return None
 
     async def _record_put_off(self, job: ClaimedJob, later: JobPutOff) -> None:
         def record(connection: Connection) -> None:
@@ -140,3 +151,15 @@ class JobRunner:
                     "database unavailable, a job's claim may run out",
                     extra={"job_id": job.id, **self.context.database.explain(error)},
                 )
+
+
+def _span_of(job: ClaimedJob) -> tracing.Attributes:
+    if not tracing.is_on():
+        return {}
+    return {
+        tracing.JOB_ID: job.id,
+        tracing.JOB_KIND: job.kind,
+        tracing.JOB_ATTEMPT: job.attempts,
+        tracing.JOB_WAITED_S: seconds_since(job.created_at),
+        tracing.CONVERSATION_ID: job.thread_id,
+    }

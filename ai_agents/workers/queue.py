@@ -4,6 +4,7 @@ from typing import Protocol
 
 from sqlalchemy import Connection
 
+from ai_agents.core import tracing
 from ai_agents.core.exceptions import InvalidRequest, ThreadNotFound
 from ai_agents.core.rows import Job
 from ai_agents.core.types import JobKind
@@ -29,7 +30,8 @@ class OutboxQueue:
 
     async def enqueue(self, thread_id: str, kind: JobKind) -> Job:
         """See `JobQueue.enqueue`."""
-        job = await self._database.write(lambda c: _enqueue(c, thread_id, kind))
+        trace = tracing.current()
+        job = await self._database.write(lambda c: _enqueue(c, thread_id, kind, trace))
         if job["status"] == "queued" and self._executor is not None and self._executor.background is not None:
             self._executor.background.wake([job["id"]])
         return job
@@ -63,11 +65,11 @@ def _queue() -> JobQueue:
     return OutboxQueue(conn)
 
 
-def _enqueue(connection: Connection, thread_id: str, kind: str) -> Job:
+def _enqueue(connection: Connection, thread_id: str, kind: str, trace: str | None) -> Job:
     if not thread_log.exists(connection, thread_id):
         raise ThreadNotFound
     if kind == "title":
-        return jobs.enqueue(connection, thread_id, kind, jobs.TITLE_RANGE)
+        return jobs.enqueue(connection, thread_id, kind, jobs.TITLE_RANGE, trace=trace)
     found = summaries.newest(connection, thread_id)
     covers = found.covers_through_seq if found else 0
-    return jobs.enqueue(connection, thread_id, kind, jobs.range_after(covers))
+    return jobs.enqueue(connection, thread_id, kind, jobs.range_after(covers), trace=trace)

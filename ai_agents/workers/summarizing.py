@@ -67,7 +67,7 @@ async def make_summary(context: JobContext, job: ClaimedJob) -> Effect:
             expected = StoredSummary(stretch.old_text, stretch.covers) if stretch.old_text else None
             summaries.note_miss(connection, thread_id, agent_version=stretch.agent["version"], expected=expected)
             return {"written": False, "reason": "The model gave no usable summary."}
-        return _write(connection, thread_id, stretch, judged.text)
+        return _write(connection, thread_id, stretch, judged.text, trace=job.trace)
 
     return write
 
@@ -94,7 +94,9 @@ def _excerpts(stretch: _Stretch) -> str:
     return "\n".join([*stretch.old_text.splitlines(), *lines][-200:])
 
 
-def _write(connection: Connection, thread_id: str, stretch: _Stretch, text: str) -> JsonObject:
+def _write(
+    connection: Connection, thread_id: str, stretch: _Stretch, text: str, *, trace: str | None = None
+) -> JsonObject:
     through_seq = stretch.messages[-1].seq or 0
     thread_log.lock(connection, thread_id)
     history = History(connection, thread_id)
@@ -111,7 +113,7 @@ def _write(connection: Connection, thread_id: str, stretch: _Stretch, text: str)
     if not written:
         return {"written": False, "reason": "The summary has changed meanwhile."}
     if stretch.more:
-        jobs.request(connection, thread_id, "summarize", jobs.range_after(through_seq))
+        jobs.request(connection, thread_id, "summarize", jobs.range_after(through_seq), trace=trace)
     return {"written": True, "covers_through_seq": through_seq}
 
 
