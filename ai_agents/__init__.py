@@ -92,6 +92,7 @@ if TYPE_CHECKING:
         WebhookNotFound,
     )
     from ai_agents.core.rows import Agent, File, Job, Message, Page, Run, RunOverrides, Thread
+    from ai_agents.core.tracing import trace_content
     from ai_agents.core.types import (
         FilePart,
         ModelEvent,
@@ -163,6 +164,7 @@ _NAMES = {
         "UnknownFinishReason UnsupportedAttachment UnsupportedFile WebhookNotFound"
     ),
     "core.rows": "Agent File Job Message Page Run RunOverrides Thread",
+    "core.tracing": "trace_content",
     "core.types": (
         "FilePart ModelEvent ModelMessage ModelRequest ModelResponse ModelSettings Part PartDelta PartEnd PartStart "
         "ReasoningPart ResponseEnd StoredSummary TextPart ToolCallPart ToolDefinition ToolResultPart Usage"
@@ -220,7 +222,7 @@ __all__ = [
     "get_memory_strategy", "get_provider", "list_memory_strategies", "list_providers", "load_tools",
     "open_blob_store", "queue_summarization", "queue_title_generation", "register_guardrail",
     "register_memory_strategy", "register_provider", "register_tool", "sse_response", "stream_as_sse", "sync",
-    "testing", "tool",
+    "testing", "tool", "trace_content",
 ]  # fmt: skip
 
 

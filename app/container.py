@@ -159,6 +159,7 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
         settings.outbound_allow.split(","),
         max_bytes=settings.outbound_max_bytes,
         connect_timeout_s=settings.mcp_connect_timeout_s,
+        trace=settings.outbound_trace.split(","),
     )
     conn = await open_handle(
         settings.database,

@@ -217,6 +217,7 @@ Sampler = Annotated[
     ],
     BeforeValidator(_in_small_letters),
 ]
+TraceHeaders = Annotated[SecretStr, Takes("`name=value`, with commas")]
 # As opentelemetry-util-genai reads it.
 ContentCapture = Annotated[
     Literal["true", "false", "no_content", "span_only", "event_only", "span_and_event"],

@@ -42,6 +42,7 @@ from app.setting_values import (
     Seconds,
     SecondsOrNone,
     ServerUrl,
+    TraceHeaders,
     split,
 )
 
@@ -376,6 +377,11 @@ class OutboundSettings(BaseSettings):
         "",
         description="Private hosts that they may reach: [which addresses](tools.md#which-addresses-tools-may-call).",
     )
+    outbound_trace: AllowedHosts = Field(
+        "",
+        description="Hosts of your own that are told the trace of a request, by the header `traceparent`: "
+        "[traces](operations.md#traces).",
+    )
     outbound_max_bytes: Amount = Field(
         10 * 1024 * KIB, ge=KIB, description="The size of an answer. A longer one is not read to its end."
     )
@@ -408,20 +414,49 @@ _SPEAKS = "http/protobuf"
 
 
 class TracingSettings(BaseSettings):
-    """Where traces are sent: variables of OpenTelemetry, whose SDK reads the others of its own."""
+    """Where [traces](operations.md#traces) are sent, by OpenTelemetry's own variables. Its SDK reads further ones."""
 
-    otel_exporter_otlp_endpoint: ServerUrl | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT")
+    otel_exporter_otlp_endpoint: ServerUrl | None = Field(
+        None,
+        validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
+        description="The address of a collector, to which `/v1/traces` is added. If it is not set, there are no traces.",
+    )
     otel_exporter_otlp_traces_endpoint: ServerUrl | None = Field(
-        None, validation_alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"
+        None, validation_alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", description="The same, as the whole address."
     )
-    otel_exporter_otlp_headers: SecretStr | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_HEADERS")
-    otel_exporter_otlp_protocol: str | None = Field(None, validation_alias="OTEL_EXPORTER_OTLP_PROTOCOL")
-    otel_service_name: str | None = Field(None, validation_alias="OTEL_SERVICE_NAME")
-    otel_traces_sampler: Sampler | None = Field(None, validation_alias="OTEL_TRACES_SAMPLER")
+    otel_exporter_otlp_headers: TraceHeaders | None = Field(
+        None,
+        validation_alias="OTEL_EXPORTER_OTLP_HEADERS",
+        description="Headers that are sent with them, as `name=value` with commas: a token, for one.",
+    )
+    otel_exporter_otlp_protocol: str | None = Field(
+        None,
+        validation_alias="OTEL_EXPORTER_OTLP_PROTOCOL",
+        description=f"`{_SPEAKS}`: there is no other way.",
+    )
+    otel_service_name: str | None = Field(
+        None,
+        validation_alias="OTEL_SERVICE_NAME",
+        description="What the processes are called in traces. If it is not set, `ai-agents`, and `ai-agents-worker`.",
+    )
+    otel_traces_sampler: Sampler | None = Field(
+        None,
+        validation_alias="OTEL_TRACES_SAMPLER",
+        description="Which traces are sent. If it is not set, all of them; with `parentbased_…` clients decide.",
+    )
     otel_traces_sampler_arg: float | None = Field(
-        None, ge=0, le=1, allow_inf_nan=False, validation_alias="OTEL_TRACES_SAMPLER_ARG"
+        None,
+        ge=0,
+        le=1,
+        allow_inf_nan=False,
+        validation_alias="OTEL_TRACES_SAMPLER_ARG",
+        description="The share of traces that is sent, where the sampler has `traceidratio` in its name.",
     )
-    otel_content: ContentCapture | None = Field(None, validation_alias=_CONTENT)
+    otel_content: ContentCapture | None = Field(
+        None,
+        validation_alias=_CONTENT,
+        description="Whether prompts, answers, arguments and results of tools are in traces. If it is not set, no.",
+    )
 
     @model_validator(mode="after")
     def _speaks_http(self) -> Self:

@@ -36,6 +36,8 @@ _POLLED = ("/livez", "/readyz", "/metrics")
 _LAST_S = 0.8
 # Loggers that would write a line for each batch that is not sent, and for each span that finds the queue full.
 _NOISY = ("opentelemetry.exporter", "opentelemetry.sdk._shared_internal", "opentelemetry.sdk.trace.export")
+# Scopes of libraries whose spans quote what servers said; ours tell the same without it.
+_TALKATIVE = frozenset({"mcp-python-sdk"})
 _LONGEST_REASON = 300
 
 
@@ -113,7 +115,7 @@ def told_once(exporter: "SpanExporter", address: str) -> "SpanExporter":
 
         def export(self, spans: "Sequence[ReadableSpan]") -> "SpanExportResult":
             """Send spans."""
-            result = exporter.export(spans)
+            result = exporter.export([span for span in spans if _scope_of(span) not in _TALKATIVE])
             fails = result is not SpanExportResult.SUCCESS
             if fails and not self._fails:
                 log.warning("traces cannot be sent, and are dropped", address=_shown(address), reason=said.text)
@@ -131,6 +133,10 @@ def told_once(exporter: "SpanExporter", address: str) -> "SpanExporter":
             return exporter.force_flush(timeout_millis)
 
     return ToldOnce()
+
+
+def _scope_of(span: "ReadableSpan") -> str | None:
+    return None if span.instrumentation_scope is None else span.instrumentation_scope.name
 
 
 class _LastWords(logging.Handler):

@@ -26,6 +26,7 @@ _TITLES = {
     "RunSettings": "Runs",
     "OutboundSettings": "Requests of tools",
     "JobSettings": "Background jobs",
+    "TracingSettings": "Traces",
 }
 _WORDS = {bool: "`true` or `false`", int: "a whole number", float: "a number", str: "a text", Path: "a path"}
 # Beyond what a number holds exactly there is no bound to tell of.

@@ -39,6 +39,8 @@ TOOL_NAME, TOOL_CALL_ID, TOOL_TYPE = "gen_ai.tool.name", "gen_ai.tool.call.id", 
 # What was said: only with `trace_content`.
 SYSTEM, INPUT, OUTPUT = "gen_ai.system_instructions", "gen_ai.input.messages", "gen_ai.output.messages"
 TOOL_ARGUMENTS, TOOL_RESULT = "gen_ai.tool.call.arguments", "gen_ai.tool.call.result"
+# MCP.
+MCP_METHOD = "mcp.method.name"
 # HTTP.
 METHOD, ROUTE, PATH, SCHEME = "http.request.method", "http.route", "url.path", "url.scheme"
 STATUS = "http.response.status_code"
@@ -47,7 +49,7 @@ REQUEST_ID, RUN_ID, JOB_ID = "ai_agents.request.id", "ai_agents.run.id", "ai_age
 RUN_STATUS, RUN_ATTEMPT, RUN_ORIGIN = "ai_agents.run.status", "ai_agents.run.attempt", "ai_agents.run.origin"
 RUN_WAITED_S, JOB_WAITED_S = "ai_agents.run.waited_s", "ai_agents.job.waited_s"
 JOB, JOB_KIND, JOB_ATTEMPT = "job", "ai_agents.job.kind", "ai_agents.job.attempt"
-JUDGE = "guardrail judge"
+JUDGE, MCP_SERVER = "guardrail judge", "ai_agents.mcp.server"
 # Events.
 REQUEST_FAILED, ANSWER_VOID = "ai_agents.provider.failed", "ai_agents.answer.void"
 FOUND = "ai_agents.guardrail.found"
@@ -58,8 +60,10 @@ Attributes = Mapping[str, Any]
 Kind = Literal["internal", "server", "client", "consumer"]
 # Long enough for what is read by people, and short enough for a span that is sent.
 MOST_CONTENT = 32 * 1024
-# https://www.w3.org/TR/trace-context/#traceparent-header: later versions may add fields.
-_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?")
+# https://www.w3.org/TR/trace-context/#traceparent-header: versions after 00 may add fields.
+_TRACEPARENT = re.compile(
+    r"(00(?=.{53}$)|(?!00|ff)[0-9a-f]{2})-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(-.*)?"
+)
 _TRACEPARENT_LENGTH, _TRACE_END = 55, 35
 # As a parent: the span is the first of a trace, whatever this task is in.
 NO_PARENT = ""

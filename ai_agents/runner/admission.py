@@ -37,6 +37,7 @@ from ai_agents.providers.base import Provider
 from ai_agents.runner import retrying, steering
 from ai_agents.runner.admission_request import AdmissionRequest, Admitted
 from ai_agents.runner.ending import end_interrupted, end_unowned, start_next
+from ai_agents.runner.guarding import note_findings
 from ai_agents.runner.handle import DatabaseHandle
 from ai_agents.runner.input_guarding import JudgedMessage, Verdict, judge_message, judge_overrides, judge_tools
 from ai_agents.runner.message_placing import (
@@ -127,6 +128,7 @@ class MessageAdmission:
             tools, found = await judge_tools(guards.input, request.client_tools)
             overrides, also = await judge_overrides(guards.input, request.overrides)
             message = replace(message, findings=tuple(dict.fromkeys((*message.findings, *found, *also))))
+            note_findings(message.findings)
             verdict = Verdict(agent["id"], agent["version"], message)
             request = replace(
                 request,

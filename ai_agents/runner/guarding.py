@@ -5,11 +5,12 @@ clients see; an answer that has to be JSON is judged by the values in it. Each r
 tool call as a whole.
 """
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from typing import Any, ParamSpec, TypeVar
 
 from ai_agents.context.contexts import StageGuards
+from ai_agents.core import tracing
 from ai_agents.core.types import (
     ModelEvent,
     PartDelta,
@@ -44,6 +45,7 @@ class RunGuards:
         """What was found since the last call."""
         found = tuple(self._findings)
         self._findings.clear()
+        note_findings(found)
         return found
 
     def guard_answer(self, *, shows_reasoning: bool, is_json: bool, tool_names: Set[str]) -> "AnswerGuard | None":
@@ -83,6 +85,13 @@ class _PendingPart:
     end: TextPart | ReasoningPart | ToolCallPart | None = None
     raw_length: int = 0
     raw_stop: int | None = None
+
+
+def note_findings(findings: Iterable[Finding]) -> None:
+    """Note in the trace that guardrails found something; what it was is in no trace."""
+    for found in findings:
+        named = {tracing.GUARDRAIL: found.guardrail, tracing.STAGE: found.stage, tracing.ACTION: found.action}
+        tracing.note(tracing.FOUND, named)
 
 
 class AnswerGuard:

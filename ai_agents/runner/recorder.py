@@ -14,6 +14,7 @@ from sqlalchemy import Connection
 
 from ai_agents.bus.base import Channel, TextInProgress
 from ai_agents.context.notices import merge_notices
+from ai_agents.core import tracing
 from ai_agents.core.exceptions import AIAgentsError, DatabaseUnavailable, ProviderError
 from ai_agents.core.notices import Notice
 from ai_agents.core.rows import Upstream
@@ -239,6 +240,7 @@ class TurnRecorder:
             return Answer(shown, call, status="incomplete")
         if is_final or self.run.attempt >= MAX_ATTEMPTS:
             raise error
+        tracing.note(tracing.ANSWER_VOID, {tracing.REASON: error.reason})
         self._unrecorded = call
         self._turn.take_findings()  # they belong to the void message
         await self._advance(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import httpx2
 
-from ai_agents.core import json
+from ai_agents.core import json, tracing
 from ai_agents.core.extras import is_installed, missing
 from ai_agents.core.json import clean_text
 from ai_agents.core.table_rows import OfferedTool, ServerTools
@@ -104,7 +104,12 @@ class McpServer:
 
         Of a long list those named in `keep` are there in any case.
         """
+        with tracing.spanned(
+            "tools/list", {tracing.MCP_METHOD: "tools/list", tracing.MCP_SERVER: self.name}, kind="client"
+        ):
+            return await self._list_tools(keep)
 
+    async def _list_tools(self, keep: Collection[str]) -> ServerTools:
         tap = Tap(page_without_tools)
 
         async def ask(client: "Client", _http: httpx2.AsyncClient) -> tuple[list[Any], bool]:
@@ -157,6 +162,7 @@ class McpServer:
             tap = Tap(lambda _result: {"resultType": "complete", "content": []})
             params = CallToolRequestParams(name=name, arguments=arguments)
             headers = mcp_param_headers(x_mcp_header_map(parameters or {}), arguments)
+            headers |= self._outbound.trace_headers(self._url)
             if tool_call_id is not None:
                 params.meta = cast("Any", {META_KEY: tool_call_id})
                 headers |= {} if self._has_key else {IDEMPOTENCY_KEY: tool_call_id}
@@ -307,13 +313,16 @@ class McpTool(RemoteTool):
             raise ToolError("The server does not offer this tool any more.")
         if current["digest"] != self._approved["digest"]:
             raise ToolError("The tool has changed since it was approved; it is off until it is approved again.")
-        return await self._server.call(
-            self._approved["name"],
-            arguments,
-            parameters=self._approved["parameters"],
-            tool_call_id=None if context is None else context.tool_call_id,
-            may_repeat=self.retry_safe,
-        )
+        name = self._approved["name"]
+        attributes = {tracing.MCP_METHOD: "tools/call", tracing.MCP_SERVER: self._server.name, tracing.TOOL_NAME: name}
+        with tracing.spanned(f"tools/call {name}", attributes, kind="client"):
+            return await self._server.call(
+                name,
+                arguments,
+                parameters=self._approved["parameters"],
+                tool_call_id=None if context is None else context.tool_call_id,
+                may_repeat=self.retry_safe,
+            )
 
 
 def _may_be_logged(_record: logging.LogRecord) -> bool:

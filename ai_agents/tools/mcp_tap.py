@@ -1,6 +1,7 @@
-"""What an MCP server wrote, taken before the SDK checks it.
+"""What an MCP server wrote, taken before the SDK checks it, and what the SDK would write of itself.
 
-The SDK checks an answer as a whole: one odd word in it would take the rest with it.
+The SDK checks an answer as a whole: one odd word in it would take the rest with it. It tells each server the trace that
+a request belongs to.
 """
 
 from collections.abc import AsyncGenerator, Callable
@@ -11,6 +12,9 @@ from ai_agents.core.types import JsonObject
 
 if TYPE_CHECKING:
     from mcp.client._transport import TransportStreams
+
+# https://github.com/modelcontextprotocol/modelcontextprotocol/issues/414, read 2026-11-30.
+_OF_TRACES = ("traceparent", "tracestate", "baggage")
 
 
 class Tap:
@@ -37,7 +41,7 @@ class Tap:
         """The transport, with this tap in it. What was expected of an earlier one is not expected any more."""
         self._is_expected = False
         async with transport as (reading, writing):
-            yield cast("Any", _Tapped(reading, self._look)), writing
+            yield cast("Any", _Tapped(reading, self._look)), cast("Any", _Untraced(writing))
 
     def _look(self, item: Any) -> None:
         result = getattr(getattr(item, "message", None), "result", None)
@@ -46,6 +50,33 @@ class Tap:
             self._taken = dict(result)
             result.clear()
             result.update(self._stand_in(self._taken))
+
+
+class _Untraced:
+    """A stream of the SDK that is written to; what is written tells no trace."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    async def send(self, item: Any) -> None:
+        """Write an item."""
+        params = getattr(getattr(item, "message", None), "params", None)
+        meta = params.get("_meta") if isinstance(params, dict) else None
+        if isinstance(meta, dict):
+            for name in _OF_TRACES:
+                meta.pop(name, None)
+        await self._stream.send(item)
+
+    async def aclose(self) -> None:
+        """Close the stream."""
+        await self._stream.aclose()
+
+    async def __aenter__(self) -> "_Untraced":
+        await self._stream.__aenter__()
+        return self
+
+    async def __aexit__(self, *failure: Any) -> bool | None:
+        return cast("bool | None", await self._stream.__aexit__(*failure))
 
 
 class _Tapped:

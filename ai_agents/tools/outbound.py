@@ -18,11 +18,13 @@ from weakref import WeakValueDictionary
 
 import httpx2
 
+from ai_agents.core import tracing
 from ai_agents.tools.base import ToolError
 from ai_agents.tools.outbound_transport import GuardedTransport
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_REDIRECTS = 3
+_PORTS = {"http": 80, "https": 443}
 _MAX_LOOKUPS = 8
 # From IANA's registries of special-purpose addresses. Python's own tables differ from version to version.
 _NOT_PUBLIC = tuple(map(ip_network, (
@@ -72,7 +74,8 @@ class Outbound:
 
     It takes nothing from the environment, keeps no cookies, and sends no headers but those that it is given.
     `max_bytes` is how much of an answer is read. A server that does not answer cannot take all connections: one origin
-    has at most `max_connections_per_origin`.
+    has at most `max_connections_per_origin`. `trace` names hosts, as `allow` does, that are told the `traceparent` of
+    the task that asks them; all others are told nothing of traces.
     """
 
     def __init__(
@@ -84,9 +87,10 @@ class Outbound:
         max_connections: int = 400,
         max_connections_per_origin: int = 50,
         resolve: Callable[[str, int], Awaitable[list[str]]] | None = None,
+        trace: Iterable[str] = (),
     ) -> None:
         self.max_bytes = max_bytes
-        self._allow = frozenset(entry.strip().lower().rstrip(".") for entry in allow if entry.strip())
+        self._allow, self._trace = _hosts(allow), _hosts(trace)
         self.connect_timeout_s = connect_timeout_s
         self._max_connections = max_connections
         self._max_connections_per_origin = max_connections_per_origin
@@ -147,7 +151,7 @@ class Outbound:
         """
         parsed = _parsed(url)
         try:
-            await self.addresses(parsed.host, parsed.port or (443 if parsed.scheme == "https" else 80))
+            await self.addresses(parsed.host, parsed.port or _PORTS[parsed.scheme])
         except OSError:
             raise OutboundFailed("The name of the server is not known.") from None
 
@@ -164,15 +168,21 @@ class Outbound:
 
         Raises `OutboundRefused`, and OSError if the name is not known; TimeoutError is one.
         """
-        name = host.lower().rstrip(".")
-        bracketed = f"[{name}]" if ":" in name else name
         async with asyncio.timeout(self.connect_timeout_s):
             found = await self._resolve(host, port)
-        if {name, bracketed, f"{bracketed}:{port}"} & self._allow:
+        if _forms(host, port) & self._allow:
             return found
         if not found or not all(map(is_public, found)):
             raise OutboundRefused("This address is not one of the public Internet, and may not be connected to.")
         return found
+
+    def trace_headers(self, url: str | httpx2.URL) -> dict[str, str]:
+        """The headers that tell the server at this address the trace of this task; none for a server of others."""
+        if not self._trace or (traceparent := tracing.current()) is None:
+            return {}
+        parsed = httpx2.URL(url)
+        port = parsed.port or _PORTS.get(parsed.scheme, 0)
+        return {"traceparent": traceparent} if _forms(parsed.host, port) & self._trace else {}
 
     async def _look_up(self, host: str, port: int) -> list[str]:
         look = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
@@ -204,7 +214,7 @@ class Outbound:
     async def _sent(self, request: _OutboundRequest) -> AsyncIterator[httpx2.Response]:
         client = self._client
         try:
-            headers = dict(request.headers)
+            headers = {**self.trace_headers(request.url), **request.headers}
             built = client.build_request(request.method, request.url, headers=headers, content=request.content)
             response = await client.send(built, stream=True)
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError) as error:
@@ -228,6 +238,17 @@ class Outbound:
             raise OutboundFailed(f"The server's answer broke off ({type(error).__name__}).") from error
         media_type = response.headers.get("content-type", "").partition(";")[0].strip().lower()
         return OutboundResponse(response.status_code, media_type, response.charset_encoding, bytes(body), cut)
+
+
+def _hosts(given: Iterable[str]) -> frozenset[str]:
+    return frozenset(entry.strip().lower().rstrip(".") for entry in given if entry.strip())
+
+
+def _forms(host: str, port: int) -> set[str]:
+    """How a list of hosts may name this one."""
+    name = host.lower().rstrip(".")
+    bracketed = f"[{name}]" if ":" in name else name
+    return {name, bracketed, f"{bracketed}:{port}"}
 
 
 def _parsed(url: str) -> httpx2.URL:

@@ -146,6 +146,7 @@ async def _send(outbound: Outbound, url: str, secret: str, delivery: DeliveryRow
     body = json.dumps({"type": delivery["event"], "timestamp": delivery["created_at"], "data": data}).encode()
     now = int(time.time())
     headers = {
+        **outbound.trace_headers(url),
         "content-type": "application/json",
         "webhook-id": delivery["id"],
         "webhook-timestamp": str(now),

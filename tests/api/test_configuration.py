@@ -66,6 +66,12 @@ WRONG: dict[str, list[tuple[str, str]]] = {
     "AI_AGENTS_JUDGE_FAILS_OPEN": [("perhaps", "true or false")],
     "AI_AGENTS_AUTO_TITLE": [("sometimes", "true or false")],
     "AI_AGENTS_OUTBOUND_ALLOW": [("https://api.internal", "like api.internal or 127.0.0.1:9000")],
+    "AI_AGENTS_OUTBOUND_TRACE": [("https://api.internal", "like api.internal or 127.0.0.1:9000")],
+    "OTEL_EXPORTER_OTLP_ENDPOINT": [("collector:4317", "http or https"), ("http://u:pass-word@x", "no user")],
+    "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT": [("nonsense", "http or https")],
+    "OTEL_TRACES_SAMPLER": [("sometimes", "should be 'always_on', ")],
+    "OTEL_TRACES_SAMPLER_ARG": [("half", "should be a number"), ("2", "at most 1")],
+    "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": [("perhaps", "should be 'true', 'false', ")],
     "AI_AGENTS_RETAIN_THREADS_DAYS": [("0", "at least 1"), ("99999999", "at most 36500")],
     "AI_AGENTS_RETAIN_FILES_DAYS": [("1.5", "whole number")],
     "AI_AGENTS_MAX_COST_PER_DAY": [("-1", "at least 0"), ("inf", "finite")],
@@ -81,7 +87,10 @@ WRONG: dict[str, list[tuple[str, str]]] = {
     },
 }  # fmt: skip
 # What is tried when the program listens or writes, not before.
-ANYTHING = {"AI_AGENTS_HOST", "AI_AGENTS_VAR_DIR", "AI_AGENTS_FILES_DIR", "AI_AGENTS_SECRETS_DIR"}
+ANYTHING = {
+    "AI_AGENTS_HOST", "AI_AGENTS_VAR_DIR", "AI_AGENTS_FILES_DIR", "AI_AGENTS_SECRETS_DIR",
+    "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_SERVICE_NAME",
+}  # fmt: skip
 
 
 @pytest.fixture(autouse=True)

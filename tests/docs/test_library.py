@@ -3,14 +3,17 @@
 import asyncio
 import inspect
 from contextlib import chdir
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from fastapi import FastAPI
+from opentelemetry import trace
 
 from ai_agents import DatabaseHandle
+from ai_agents.core import tracing
 from ai_agents.core.ids import new_id
 from tests.docs.python_examples import run_snippet, snippets_of
 
@@ -44,6 +47,9 @@ async def test_every_snippet_of_the_page_runs_and_prints_what_it_says(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ANTHROPIC_API_KEY", "unused")
+    # One that is set in earnest stays for the whole process.
+    set_provider = partial(monkeypatch.setattr, tracing, "_tracer")
+    monkeypatch.setattr(trace, "set_tracer_provider", lambda provider: set_provider(provider.get_tracer("ai_agents")))
     names: dict[str, Any] = {}
     found = snippets_of(LIBRARY)
     assert len(found) > 15
@@ -65,6 +71,7 @@ async def test_every_snippet_of_the_page_runs_and_prints_what_it_says(
         '"booked_for":"ada"',
         "no_shouting input",
         "viewer",
+        "chat echo\ninvoke_agent ",
     ):
         assert text in printed
 

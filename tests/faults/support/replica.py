@@ -35,7 +35,7 @@ class Replica:
         self.log_path = directory / f"{name}.log"
         self._looked_at = 0
         self._directory = directory
-        self._environment = {**_inherited(), **environment}
+        self.environment = {**_inherited(), **environment}
         self._arguments = arguments
         self._process: Forked | None = None
 
@@ -56,7 +56,7 @@ class Replica:
         self._process = nursery().start(
             ["serve", "--port", str(self.port), *self._arguments],
             directory=self._directory,
-            environment=self._environment,
+            environment=self.environment,
             log_path=self.log_path,
         )
 
@@ -136,6 +136,6 @@ class DidNotStart(Exception):
 
 def _inherited() -> dict[str, str]:
     """This process's environment without anything that the service reads."""
-    foreign = re.compile(r"AI_AGENTS_|ANTHROPIC_|OPENAI_|OLLAMA_|HOST$|PORT$|PYTHONDONTWRITEBYTECODE$")
+    foreign = re.compile(r"AI_AGENTS_|ANTHROPIC_|OPENAI_|OLLAMA_|OTEL_|HOST$|PORT$|PYTHONDONTWRITEBYTECODE$")
     kept = {name: value for name, value in os.environ.items() if not foreign.match(name)}
     return kept | {"PYTHONPATH": str(ROOT)}

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from mcp.server.mcpserver.exceptions import ToolError as McpToolError
 
+from ai_agents.core import tracing
 from ai_agents.core.table_rows import OfferedTool, ServerTools
 from ai_agents.core.types import ToolCallPart
 from ai_agents.tools.base import ToolContext, ToolError
@@ -19,6 +20,7 @@ from ai_agents.tools.outbound import Outbound
 from ai_agents.tools.registry import ToolSet, prepare_tool
 from tests.fakes.http_server import Asked, HttpServer, redirect, reply
 from tests.fakes.mcp_servers import McpFake
+from tests.support.spans import kept_spans
 
 KEY = "a-key-that-must-not-be-seen"
 
@@ -75,6 +77,20 @@ async def test_a_tool_is_called_with_the_servers_secret_alone(fake: McpFake) -> 
     assert all(headers["x-api-key"] == KEY for headers in fake.headers)
     assert not any({"traceparent", "authorization", "cookie"} & headers.keys() for headers in fake.headers)
     assert KEY not in repr(tool) + repr(vars(tool))
+
+
+@pytest.mark.parametrize("fake", ["json"], indirect=True)
+async def test_a_server_is_told_no_trace_unless_it_is_one_of_the_operators(fake: McpFake) -> None:
+    for trace in ([], [fake.host]):
+        server = McpServer("shop", fake.url, Outbound([fake.host], trace=trace))
+        with kept_spans() as spans:
+            with tracing.spanned("outer", {}) as outer:
+                await McpTool(server, (await server.list_tools())["tools"][0], ignore).execute(article="pen")
+            told = [headers["traceparent"] for headers in fake.headers if "traceparent" in headers]
+            assert b"traceparent" not in b"".join(fake.bodies)
+            call = spans.one("tools/call lookup")
+            assert call.context.span_id != outer.get_span_context().span_id  # type: ignore[union-attr]
+            assert set(told) == ({tracing.traceparent_of(call)} if trace else set())  # type: ignore[arg-type]
 
 
 async def test_concurrent_calls_share_one_listing(fake: McpFake) -> None:

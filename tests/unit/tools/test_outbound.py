@@ -8,8 +8,10 @@ from typing import Any
 
 import pytest
 
+from ai_agents.core import tracing
 from ai_agents.tools.outbound import Outbound, OutboundFailed, OutboundRefused, is_public
 from tests.fakes.http_server import Asked, HttpServer, redirect, reply
+from tests.support.spans import kept_spans
 
 # Each means this machine, or a network that is not the Internet; the port is that of a server here.
 SPELLINGS = [
@@ -60,6 +62,26 @@ async def test_private_addresses_are_refused(server: HttpServer, target: HttpSer
     await outbound.aclose()
     assert target.connections == 0
     assert server.connections == 1
+
+
+@pytest.mark.parametrize("own", ["127.0.0.1", "127.0.0.1:{port}", "api.internal", "127.0.0.1:1", ""])
+async def test_only_servers_of_the_operator_are_told_the_trace(
+    server: HttpServer, target: HttpServer, own: str
+) -> None:
+    hosts = [own.format(port=server.port)] if own else []
+    outbound = Outbound(["127.0.0.1"], resolve=numeric, trace=hosts)
+    server.on("/away", redirect(target.url("/")))
+    with kept_spans(), tracing.spanned("outer", {}) as span:
+        await outbound.request("GET", server.url("/away"))
+        expected = tracing.traceparent_of(span)
+    await outbound.request("GET", server.url("/"))
+    await outbound.aclose()
+    is_told = own in {"127.0.0.1", "127.0.0.1:{port}"}
+    first, later = (asked.headers.get("traceparent") for asked in server.asked)
+    assert first == (expected if is_told else None)
+    assert later is None
+    # A redirect leads to a server of others, unless its host is named.
+    assert target.asked[0].headers.get("traceparent") == (expected if own == "127.0.0.1" else None)
 
 
 @pytest.mark.parametrize(
