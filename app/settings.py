@@ -419,7 +419,7 @@ class TracingSettings(BaseSettings):
     otel_exporter_otlp_endpoint: ServerUrl | None = Field(
         None,
         validation_alias="OTEL_EXPORTER_OTLP_ENDPOINT",
-        description="The address of a collector, to which `/v1/traces` is added. If it is not set, there are no traces.",
+        description="A collector's address, to which `/v1/traces` is added. If it is not set, there are no traces.",
     )
     otel_exporter_otlp_traces_endpoint: ServerUrl | None = Field(
         None, validation_alias="OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", description="The same, as the whole address."
