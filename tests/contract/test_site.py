@@ -63,6 +63,18 @@ def test_each_page_begins_with_its_title_and_says_for_whom_it_is() -> None:
         assert _HEADING.findall(prose(path)).count(title.removeprefix("# ")) == 1, path.name
 
 
+def test_lists_stand_apart_from_the_text_before_them() -> None:
+    # Other readers of Markdown than GitHub's show them as text.
+    run_in = [
+        (path.relative_to(ROOT).as_posix(), paragraph[:60])
+        for path in pages()
+        for paragraph in prose(path).split("\n\n")
+        if re.search(r"^(?:- |1\. )", paragraph, re.MULTILINE) and re.match(r"[A-Za-z*`\[(]", paragraph.lstrip("\n"))
+    ]
+
+    assert run_in == []
+
+
 def test_decisions_have_numbers_of_their_own_which_their_titles_repeat() -> None:
     decisions = sorted((DOCS / "decisions").glob("[0-9]*.md"))
 

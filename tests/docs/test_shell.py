@@ -1,22 +1,19 @@
 """What the pages tell a user to type is typed, page by page, against one service as it is really run."""
 
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 
 from ai_agents import AgentStore, connect
-from ai_agents.core.events import EventType
 from tests.docs.conftest import moved_to, served, typed
 from tests.docs.examples import Example, examples_of
 from tests.docs.python_examples import run_snippet, snippets_of
 from tests.docs.site import QUICK_START, ROOT, SHELL, page
 
 README = ROOT / "README.md"
-EVENTS = set(get_args(EventType))
 
 
 @pytest.fixture(scope="module")
@@ -90,25 +87,6 @@ async def test_the_python_on_moving_threads_runs(sqlite_url: str, capsys: pytest
             await run_snippet(snippet, names)
 
     assert f"agent {agent['id']}: exists" in capsys.readouterr().out
-
-
-def test_the_page_on_streams_tells_of_every_event_and_of_no_other() -> None:
-    text = page("streaming").read_text()
-    table = text[text.index("| event | further `data` | stored |") :]
-
-    told = re.findall(r"^\| `([a-z]+\.[a-z]+)` \|", table.partition("\n\n")[0], re.MULTILINE)
-
-    assert set(told) == EVENTS
-    assert len(told) == len(EVENTS)
-
-
-def test_the_pages_for_browsers_listen_to_events_that_there_are() -> None:
-    watch, _ = re.findall(r"^```html\n(.*?)^```", page("streaming").read_text(), re.MULTILINE | re.DOTALL)
-
-    listens = set(re.findall(r'"((?:run|message|thread|tool)\.[a-z]+)"', watch))
-
-    assert listens <= EVENTS
-    assert {"message.delta", "run.retrying", "run.completed", "run.cancelled", "run.failed"} <= listens
 
 
 def test_an_output_that_the_page_does_not_show_is_noticed() -> None:

@@ -3,10 +3,8 @@
 import asyncio
 import json
 import re
-import socket
 import subprocess
 import sys
-import time
 import tomllib
 from collections.abc import Iterator
 from contextlib import chdir
@@ -22,7 +20,7 @@ from app.schemas.agents import CreateAgent
 from tests.docs.conftest import Run, environment
 from tests.docs.examples import examples_of
 from tests.docs.python_examples import run_snippet, snippets_of
-from tests.support.processes import free_port
+from tests.support.processes import free_port, wait_for_port
 
 DOCS = Path(__file__).parents[2] / "docs"
 TOOLS, GUARDRAILS = DOCS / "tools.md", DOCS / "guardrails.md"
@@ -41,7 +39,6 @@ class Orders(http.server.BaseHTTPRequestHandler):
 
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Orders).serve_forever()
 """
-_START_S = 30
 
 
 def is_mcp_server(snippet: str) -> bool:
@@ -64,23 +61,12 @@ def neighbours(tmp_path: Path) -> Iterator[dict[str, str]]:
         ]
         try:
             for port in (orders, shop):
-                wait_for(port)
+                wait_for_port(port)
             yield {"127.0.0.1:9000": f"127.0.0.1:{orders}", "127.0.0.1:9001": f"127.0.0.1:{shop}"}
         finally:
             for process in started:
                 process.terminate()
                 process.wait(10)
-
-
-def wait_for(port: int) -> None:
-    deadline = time.monotonic() + _START_S
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
-            return
-        except OSError:
-            assert time.monotonic() < deadline, f"no server listens on {port}"
-            time.sleep(0.05)
 
 
 def test_every_example_of_the_page_on_tools_prints_what_the_page_shows(run: Run) -> None:

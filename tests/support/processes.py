@@ -76,3 +76,16 @@ def wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float = 3
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {timeout_s:g} s for {what}")
         time.sleep(POLL_S)
+
+
+def wait_for_port(port: int) -> None:
+    """Wait until a server listens on this port of the machine."""
+
+    def listens() -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            return False
+        return True
+
+    wait_until(listens, what=f"a server on port {port}")
