@@ -32,6 +32,7 @@ AuditAction = Literal[
     "token.create",
     "token.delete",
     "tool.approve",
+    "tool.change",
     "tool.create",
     "tool.delete",
     "user.erase",

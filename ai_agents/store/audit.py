@@ -161,6 +161,7 @@ def list_entries(
     *,
     actor: str | None = None,
     action: AuditAction | None = None,
+    exclude: AuditAction | None = None,
     resource_type: AuditResource | None = None,
     resource_id: str | None = None,
     since: str | None = None,
@@ -170,8 +171,8 @@ def list_entries(
 ) -> Page[AuditEntry]:
     """A page of entries, newest first: `{"data", "next"}`.
 
-    `actor` is a user id or a pseudonym, and so is the `resource_id` of a user. `since` is included, `until` is not.
-    Raises `InvalidCursor`.
+    `exclude` leaves out one action. `actor` is a user id or a pseudonym, and so is the `resource_id` of a user.
+    `since` is included, `until` is not. Raises `InvalidCursor`.
     """
     entry = AuditEntryTable
     statement = (
@@ -189,6 +190,7 @@ def list_entries(
         )
     filters = (
         None if action is None else entry.action == action,
+        None if exclude is None else entry.action != exclude,
         None if resource_type is None else entry.resource_type == resource_type,
         None if since is None else entry.created_at >= since,
         None if until is None else entry.created_at < until,

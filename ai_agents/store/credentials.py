@@ -61,6 +61,11 @@ def remove(connection: Connection, user_id: str, tool: str) -> bool:
     return connection.execute(delete(_CREDENTIALS).where(*this)).rowcount == 1
 
 
+def remove_all(connection: Connection, tool: str) -> None:
+    """Delete what all users gave for a tool."""
+    connection.execute(delete(_CREDENTIALS).where(_CREDENTIALS.c.tool == tool))
+
+
 def list_tools_of(connection: Connection, user_id: str) -> list[UsersTool]:
     """The tools for which the user has given headers, by name."""
     asked = select(_CREDENTIALS.c.tool).where(_CREDENTIALS.c.user_id == user_id).order_by(_CREDENTIALS.c.tool)

@@ -1,12 +1,12 @@
 """API keys: secrets that authenticate a user. Tokens (`tokens.py`) are rows of the same table."""
 
 import hashlib
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Select, bindparam, delete, insert, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, insert, or_, select, true, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ai_agents.core.exceptions import InvalidRequest, KeyNotFound, PermissionDenied
@@ -19,6 +19,7 @@ from ai_agents.store.access_tables import ApiKeyTable
 from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.secrets import id_of, make_secret, matches
 from ai_agents.store.statements import prepared
+from ai_agents.store.text_filter import READ_AT_ONCE, first_with
 
 # The user that owns what is made with the admin key, which has no row.
 ADMIN_ID = "admin"
@@ -159,15 +160,47 @@ def any_is_admin(connection: Connection, user_ids: Collection[str]) -> bool:
 
 
 def list_keys(
-    connection: Connection, user_id: str | None = None, *, limit: int = 20, after: str | None = None
+    connection: Connection,
+    user_id: str | None = None,
+    *,
+    q: str | None = None,
+    limit: int = 20,
+    after: str | None = None,
 ) -> Page[Key]:
-    """A page of a user's keys (None: of all), newest first: `{"data", "next"}`. Raises `InvalidCursor`."""
-    statement = select(ApiKeyTable.__table__).where(ApiKeyTable.user_id != _NO_USER, ~ApiKeyTable.is_token)
+    """A page of a user's keys (None: of all), newest first: `{"data", "next"}`. Raises `InvalidCursor`.
+
+    With `q`, those that have it in their user, their name or their prefix, in any case.
+    """
+    conditions = [ApiKeyTable.user_id != _NO_USER, ~ApiKeyTable.is_token]
     if user_id is not None:
-        statement = statement.where(ApiKeyTable.user_id == user_id)
+        conditions.append(ApiKeyTable.user_id == user_id)
+    if q is not None:
+        before = None if after is None else pages.decode_time_cursor(after)
+        conditions = [ApiKeyTable.id.in_(first_with(q, _named(connection, conditions, before), limit=limit + 1))]
     return pages.newest_first(
-        connection, statement, ApiKeyTable, limit=limit, after=after, to_dict=lambda row: only(Key, row)
+        connection,
+        select(ApiKeyTable.__table__).where(*conditions),
+        ApiKeyTable,
+        limit=limit,
+        after=after,
+        to_dict=lambda row: only(Key, row),
     )
+
+
+def _named(
+    connection: Connection, conditions: Sequence[ColumnElement[bool]], before: tuple[str, str] | None
+) -> Iterator[tuple[str, str]]:
+    """Ids of keys with the texts in which they are looked for, newest first, read as far as they are asked for."""
+    order = ApiKeyTable.created_at, ApiKeyTable.id
+    texts = ApiKeyTable.user_id, ApiKeyTable.name, ApiKeyTable.prefix
+    statement = select(*order, *texts).where(*conditions).order_by(*(key.desc() for key in order)).limit(READ_AT_ONCE)
+    while True:
+        following = statement if before is None else statement.where(tuple_(*order) < before)
+        rows = connection.execute(following).all()
+        yield from ((row.id, f"{row.user_id}\n{row.name}\n{row.prefix}") for row in rows)
+        if len(rows) < READ_AT_ONCE:
+            return
+        before = rows[-1].created_at, rows[-1].id
 
 
 def list_unopened(connection: Connection, user_id: str, name: str) -> list[str]:

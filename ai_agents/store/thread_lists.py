@@ -1,6 +1,5 @@
 """Threads as clients see them, and lists of them: a user's or all, by agent, metadata, and words of titles."""
 
-import unicodedata
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -32,6 +31,7 @@ from ai_agents.core.scopes import AgentScope
 from ai_agents.core.types import ThreadOrder
 from ai_agents.store import pages, roles, summaries, thread_log
 from ai_agents.store.models import MessageTable, RunTable, ThreadTable
+from ai_agents.store.text_filter import READ_AT_ONCE, first_with
 
 _RUNS, _MESSAGES = RunTable.__table__.c, MessageTable.__table__.c
 # Of a message's text.
@@ -100,7 +100,7 @@ THREADS = select(
     _RUNNING.label("running"),
 )
 # How many titles are read at once.
-_TITLES = 500
+_TITLES = READ_AT_ONCE
 # Values that have one text: a string's own, and the JSON of the others.
 _SCALARS = ("string", "number", "boolean")
 _NO_SCALARS = ("object", "array", "null")
@@ -207,7 +207,7 @@ def list_threads(
     before = view.decode(after)
     ids: Any
     if q is not None:
-        ids = _with_words(_titles(connection, view, before), q, limit=limit + 1)
+        ids = first_with(q, _titles(connection, view, before), limit=limit + 1)
     else:
         # First the ids: what is read of each thread is not to be read of all that are sorted.
         shown = view.part(select(ThreadTable.id), before=before, limit=limit + 1).subquery()
@@ -227,21 +227,6 @@ def _titles(connection: Connection, view: _View, before: tuple[str, str] | None)
         if len(rows) < _TITLES:
             return
         before = rows[-1][1], rows[-1][2]
-
-
-def _with_words(titles: Iterator[tuple[str, str]], q: str, *, limit: int) -> list[str]:
-    """The first ids whose title has `q` in it. Compared here: databases differ in what they take for lower case."""
-    found, wanted = [], _folded(q)
-    for thread_id, title in titles:
-        if wanted in _folded(title):
-            found.append(thread_id)
-            if len(found) == limit:
-                break
-    return found
-
-
-def _folded(text: str) -> str:
-    return unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
 
 
 def _has(dialect: str, key: str, value: str) -> ColumnElement[bool]:

@@ -1,7 +1,8 @@
 """Tools that admins made: HTTP calls, and MCP servers with the tools that they offered and those that are approved."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any, cast
+from urllib.parse import urlsplit
 
 from sqlalchemy import Connection, Table, bindparam, delete, select, update
 from sqlalchemy.dialects import postgresql, sqlite
@@ -10,7 +11,7 @@ from ai_agents.core.exceptions import Conflict, ToolNotFound
 from ai_agents.core.ids import utc_now
 from ai_agents.core.rows import only
 from ai_agents.core.table_rows import OfferedTool, ServerTools, ToolRow
-from ai_agents.store import roles
+from ai_agents.store import credentials, roles
 from ai_agents.store.models import AdminToolTable
 
 _TOOLS = cast(Table, AdminToolTable.__table__)
@@ -69,6 +70,36 @@ def get_tool(connection: Connection, name: str) -> ToolRow:
     if found is None:
         raise ToolNotFound
     return found
+
+
+def change_tool(connection: Connection, name: str, change: Callable[[ToolRow], Mapping[str, Any]]) -> ToolRow:
+    """Write what `change` makes of the row (`spec`, `sealed_headers`), as its next version. Returns the row.
+
+    At another server it is another tool: headers that users gave for it are deleted, and runs that began before do not
+    get those that are given from then on. Raises `ToolNotFound`.
+    """
+    found = select(_TOOLS).where(AdminToolTable.name == name).with_for_update()
+    row = connection.execute(found).mappings().one_or_none()
+    if row is None:
+        raise ToolNotFound
+    old = only(ToolRow, row)
+    changed = {key: value for key, value in change(old).items() if value != row[key]}
+    if not changed:
+        return old
+    values = changed | {"version": old["version"] + 1, "updated_at": utc_now()}
+    spec = changed.get("spec", old["spec"])
+    if _server_of(spec) != _server_of(old["spec"]) or not credentials.takes_credentials(spec):
+        credentials.remove_all(connection, name)
+    if _server_of(spec) != _server_of(old["spec"]):
+        values["created_at"] = values["updated_at"]
+    connection.execute(update(AdminToolTable).where(AdminToolTable.name == name).values(values))
+    return only(ToolRow, {**row, **values})
+
+
+def _server_of(spec: Mapping[str, Any]) -> tuple[str, str]:
+    """Where the requests go: the scheme and the host with its port."""
+    parts = urlsplit(spec["url"])
+    return parts.scheme.lower(), parts.netloc.lower()
 
 
 def delete_tool(connection: Connection, name: str) -> None:

@@ -1,8 +1,23 @@
 """Users as admins see them: their ids, with how much each has."""
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Integer, Select, Subquery, Text, bindparam, func, literal, select, union
+from sqlalchemy import (
+    CTE,
+    Connection,
+    Integer,
+    Select,
+    Subquery,
+    Text,
+    bindparam,
+    column,
+    func,
+    literal,
+    select,
+    union,
+    values,
+)
 from sqlalchemy.orm import InstrumentedAttribute
 
 from ai_agents.core.rows import Page, UserSummary, only
@@ -11,6 +26,7 @@ from ai_agents.store.access_tables import ApiKeyTable, RoleAssignmentTable
 from ai_agents.store.database import Store, reading
 from ai_agents.store.models import AgentTable
 from ai_agents.store.roles import EVERYBODY, runs_at_once
+from ai_agents.store.text_filter import READ_AT_ONCE, first_with
 from ai_agents.store.user_tables import UserLimitsTable, UserTotalsTable
 
 # A user who has something, may do something or is limited has a row in one of these.
@@ -25,17 +41,36 @@ _NO_USERS = ("", EVERYBODY)
 _AFTER, _MOST = bindparam("after", type_=Text), bindparam("most", type_=Integer)
 
 
-def list_users(connection: Connection, *, limit: int = 20, after: str | None = None) -> Page[UserSummary]:
-    """A page of users by their ids: `{"data", "next"}`. Raises `InvalidCursor`."""
-    values = {"after": "" if after is None else pages.decode_text_cursor(after), "most": limit + 1 + len(_NO_USERS)}
-    rows = connection.execute(_LIST, values).mappings().all()
-    found = [row for row in rows if row["id"] not in _NO_USERS]
+def list_users(
+    connection: Connection, *, q: str | None = None, limit: int = 20, after: str | None = None
+) -> Page[UserSummary]:
+    """A page of users by their ids: `{"data", "next"}`; with `q`, of those whose id has it in it, in any case.
+
+    Raises `InvalidCursor`.
+    """
+    last = "" if after is None else pages.decode_text_cursor(after)
+    if q is None:
+        place = {"after": last, "most": limit + 1 + len(_NO_USERS)}
+        rows = connection.execute(_LIST, place).mappings().all()
+    else:
+        found = first_with(q, _following(connection, last), limit=limit + 1)
+        rows = connection.execute(_list(_these(found))).mappings().all() if found else []
     return pages.to_page(
-        found,
+        [row for row in rows if row["id"] not in _NO_USERS],
         limit=limit,
         cursor=lambda row: pages.encode_cursor(row["id"]),
         to_dict=lambda row: only(UserSummary, row),
     )
+
+
+def _following(connection: Connection, after: str) -> Iterator[tuple[str, str]]:
+    """The ids of users after this one, each twice: its name and its text. Read as far as they are asked for."""
+    while True:
+        ids = connection.scalars(_IDS, {"after": after, "most": READ_AT_ONCE}).all()
+        yield from ((user_id, user_id) for user_id in ids if user_id not in _NO_USERS)
+        if len(ids) < READ_AT_ONCE:
+            return
+        after = ids[-1]
 
 
 def _ids(source: InstrumentedAttribute[str], number: int) -> Select[str]:
@@ -51,10 +86,19 @@ def _count(of: Any, *conditions: Any) -> Any:
     return select(func.count()).select_from(of).where(*conditions).scalar_subquery()
 
 
-def _list() -> Select[Any]:
+def _next_ids() -> Select[str]:
+    """The ids of the next `most` users, in order."""
     parts = [select(_ids(source, number).subquery().c.user_id) for number, source in enumerate(_SOURCES)]
     every: Subquery = union(*parts).subquery()
-    ids = select(every.c.user_id).order_by(every.c.user_id).limit(_MOST).subquery()
+    return select(every.c.user_id).order_by(every.c.user_id).limit(_MOST)
+
+
+def _these(user_ids: Sequence[str]) -> CTE:
+    """Users as a table."""
+    return values(column("user_id", Text), name="these").data([(each,) for each in user_ids]).cte("these")
+
+
+def _list(ids: CTE | Subquery) -> Select[Any]:
     totals, keys, roles = UserTotalsTable, ApiKeyTable, RoleAssignmentTable
     owned = _count(
         roles.__table__.join(AgentTable.__table__, AgentTable.id == roles.resource_id),
@@ -67,14 +111,15 @@ def _list() -> Select[Any]:
         ids.c.user_id.label("id"),
         _count(keys.__table__, keys.user_id == ids.c.user_id, ~keys.is_token).label("keys"),
         owned.label("agents"),
-        *(func.coalesce(column, 0).label(column.key) for column in (totals.agent_versions, totals.threads)),
-        *(func.coalesce(column, 0).label(column.key) for column in (totals.files, totals.files_bytes)),
+        *(func.coalesce(each, 0).label(each.key) for each in (totals.agent_versions, totals.threads)),
+        *(func.coalesce(each, 0).label(each.key) for each in (totals.files, totals.files_bytes)),
         runs_at_once(ids.c.user_id).label("runs"),
     )
     return statement.outerjoin(totals, totals.user_id == ids.c.user_id).order_by(ids.c.user_id)
 
 
-_LIST = _list()
+_IDS = _next_ids()
+_LIST = _list(_IDS.subquery())
 
 
 class UserStore(Store):

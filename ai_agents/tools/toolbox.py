@@ -75,6 +75,9 @@ class ListedTool:
     offered: OfferedTool | None = None
     reason: str | None = None
     credentials: Literal["user"] | None = None
+    # Of an HTTP tool.
+    method: str | None = None
+    version: int | None = None
 
 
 class Toolbox:
@@ -224,7 +227,9 @@ def list_row(row: ToolRow) -> list[ListedTool]:
     url = row["spec"]["url"]
     if row["type"] == "http":
         described = row["spec"]["description"], row["spec"]["parameters"]
-        http = ListedTool(row["name"], "http", *described, url=url)
+        http = ListedTool(
+            row["name"], "http", *described, url=url, method=row["spec"]["method"], version=row["version"]
+        )
         return [replace(http, **_facts_of(row))]
     approved = row["approved"] or {}
     listing = row["listing"]

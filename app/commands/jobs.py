@@ -3,10 +3,10 @@
 import argparse
 from typing import TYPE_CHECKING
 
-from app.commands.command import Command, Group
+from app.commands.command import Command, CommandFailed, Group
 from app.commands.opening import read_settings, require_schema, with_database
 from app.commands.options import add_json
-from app.commands.terminal import print_listed
+from app.commands.terminal import print_json, print_listed
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -32,6 +32,22 @@ async def _open_jobs(database: "Database") -> "list[Job]":
     store = JobStore(database)
     pages = [await store.list(status=status, limit=100) for status in ("failed", "running", "queued")]
     return [job for page in pages for job in page["data"]]
+
+
+def _add_show(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("job", help="its id, as `ai-agents jobs list` and the answer to an erasure say it")
+
+
+def _show(arguments: argparse.Namespace) -> None:
+    from ai_agents.core.exceptions import JobNotFound
+    from ai_agents.store.jobs import JobStore
+
+    settings = read_settings()
+    require_schema(settings)
+    try:
+        print_json(with_database(settings, lambda database: JobStore(database).get(arguments.job)))
+    except JobNotFound:
+        raise CommandFailed(f"There is no job {arguments.job}.") from None
 
 
 def _add_retry(parser: argparse.ArgumentParser) -> None:
@@ -64,6 +80,14 @@ JOBS = Group(
             add_json,
             place="database",
             examples=("ai-agents jobs list", "ai-agents jobs list --json"),
+        ),
+        Command(
+            "show",
+            "One job with its result, as JSON.",
+            _show,
+            _add_show,
+            place="database",
+            examples=("ai-agents jobs show 01a206ba-da91-7460-b9a9-ac8706ae2953",),
         ),
         Command(
             "retry",

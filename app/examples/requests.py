@@ -53,6 +53,7 @@ REQUESTS: Mapping[str, Any] = {
         "events": ["run.completed", "run.failed"],
         "agent_id": AGENT_ID,
     },
+    "UpdateHttpTool": {"description": "Looks up an order by its number. Use it for questions about deliveries."},
     "UpdateWebhook": {"events": ["run.failed"]},
     "CreateResponse": {"model": "tutor", "input": "What is 6 times 7?"},
     "CreateConversation": {"metadata": {"class": "4b"}},

@@ -13,9 +13,10 @@ from app.openapi import BODY, ONCE, PAGE, USER, failures, headers
 from app.responses import JsonResponse, created, no_content
 from app.schemas.access import CreateKey, CreateRole, CreateToken, RotateKey
 from app.schemas.answers import KeyPage, NewKey, NewToken, RolePage, RoleRead
-from app.schemas.common import UserId
+from app.schemas.common import Searched, UserId
 from app.services import access
 from app.strict_routes import StrictRoute
+from app.turns import LargeTurn
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -94,9 +95,22 @@ async def create_key(user: User, container: AppContainer, body: Annotated[Create
 @router.get(
     "/keys", tags=["keys"], response_model=KeyPage, response_description="Keys.", responses=failures(*USER, *PAGE)
 )
-async def list_keys(user: User, container: AppContainer, page: Paging) -> Response:
+async def list_keys(
+    user: User,
+    container: AppContainer,
+    page: Paging,
+    _turn: LargeTurn,
+    q: Annotated[
+        Searched | None,
+        Query(
+            min_length=1,
+            max_length=200,
+            description="Only keys with this in their user's id, their name or their prefix, in any case.",
+        ),
+    ] = None,
+) -> Response:
     """The user's API keys, newest first, without their secrets. An admin sees all keys."""
-    return JsonResponse(await access.list_keys(container, user, page))
+    return JsonResponse(await access.list_keys(container, user, page, q=q))
 
 
 @router.delete(

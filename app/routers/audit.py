@@ -32,6 +32,9 @@ async def list_audit(
         str | None, Query(max_length=255, description="Who did it: a user id, or the pseudonym of a user.")
     ] = None,
     action: Annotated[AuditAction | None, Query(description="What was done.")] = None,
+    exclude: Annotated[
+        AuditAction | None, Query(description="All but this; `access` leaves out what was only looked at.")
+    ] = None,
     resource_type: Annotated[AuditResource | None, Query(description="The kind of what it was done to.")] = None,
     resource_id: Annotated[
         str | None,
@@ -55,6 +58,7 @@ async def list_audit(
         page,
         actor=actor,
         action=action,
+        exclude=exclude,
         resource_type=resource_type,
         resource_id=resource_id,
         since=since,

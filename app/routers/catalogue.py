@@ -6,11 +6,11 @@ from fastapi import APIRouter
 from starlette.responses import Response
 
 from app.authentication import AppContainer, User
-from app.dependencies import Once, json_body
+from app.dependencies import IfMatch, Once, json_body
 from app.openapi import BODY, ONCE, USER, failures, headers
-from app.responses import JsonResponse, created, no_content
+from app.responses import JsonResponse, created, no_content, versioned
 from app.schemas.answers import ToolPage
-from app.schemas.tools import ApproveTools, CreateTool
+from app.schemas.tools import ApproveTools, CreateTool, UpdateHttpTool
 from app.services import catalogue
 from app.strict_routes import StrictRoute
 from app.turns import LargeTurn
@@ -40,6 +40,26 @@ async def create_tool(
     """Create a tool that makes an HTTP request, or add an MCP server and approve its tools. For admins."""
     made = await catalogue.create_tool(container, user, body, sent=once.sent)
     return created(made, f"/tools/{body.root.name}")
+
+
+@router.patch(
+    "/tools/{name}",
+    response_model=ToolPage,
+    response_description="The tool.",
+    responses={
+        200: headers("ETag"),
+        **failures(*USER, *BODY, "not_found", "forbidden", "conflict", "precondition_failed"),
+    },
+)
+async def update_tool(
+    name: str,
+    user: User,
+    container: AppContainer,
+    versions: IfMatch,
+    body: Annotated[UpdateHttpTool, json_body(UpdateHttpTool)],
+) -> Response:
+    """Change a tool that makes an HTTP request. Runs under way have it as it was. For admins."""
+    return versioned(*await catalogue.update_tool(container, user, name, body, versions=versions))
 
 
 @router.post(

@@ -72,6 +72,18 @@ async def list_jobs(
     return JsonResponse(await operations.list_jobs(container, user, status, page))
 
 
+@router.get(
+    "/jobs/{job_id}",
+    tags=["jobs"],
+    response_model=JobRead,
+    response_description="The job.",
+    responses=failures(*USER, "forbidden", "not_found"),
+)
+async def get_job(job_id: str, user: User, container: AppContainer) -> Response:
+    """One background job with its result, such as the receipt of an erasure. For admins."""
+    return JsonResponse(await operations.get_job(container, user, job_id))
+
+
 @router.post(
     "/jobs/{job_id}/retry",
     tags=["jobs"],

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
 from app.authentication import AppContainer, ScopedUser, User
@@ -10,7 +10,7 @@ from app.dependencies import Paging, json_body
 from app.openapi import BODY, PAGE, USER, failures
 from app.responses import JsonResponse
 from app.schemas.answers import LimitsRead, Me, UserPage
-from app.schemas.common import UserId
+from app.schemas.common import Searched, UserId
 from app.schemas.users import SetLimits
 from app.services import users
 from app.strict_routes import StrictRoute
@@ -35,9 +35,18 @@ async def get_me(request: Request, user: ScopedUser, container: AppContainer, _t
     response_description="Users.",
     responses=failures(*USER, *PAGE, "forbidden"),
 )
-async def list_users(user: User, container: AppContainer, page: Paging) -> Response:
+async def list_users(
+    user: User,
+    container: AppContainer,
+    page: Paging,
+    _turn: LargeTurn,
+    q: Annotated[
+        Searched | None,
+        Query(min_length=1, max_length=200, description="Only users with this in their id, in any case."),
+    ] = None,
+) -> Response:
     """The users who have something here, by their ids, with how much each has."""
-    return JsonResponse(await users.list_users(container, user, page))
+    return JsonResponse(await users.list_users(container, user, page, q=q))
 
 
 @router.get(

@@ -468,7 +468,7 @@ class OfferedToolRead(Read, title="OfferedTool"):
 
 
 class ToolRead(Read):
-    """A tool that agents may name. Only admins see `url`, `digest`, `offered` and `reason`."""
+    """A tool that agents may name. Only admins see `url`, `digest`, `offered`, `reason`, `method` and `version`."""
 
     name: str
     type: Literal["python", "http", "mcp"]
@@ -490,6 +490,8 @@ class ToolRead(Read):
         description="`user`: it is called with headers of each user's own, which `PUT /me/credentials/{tool}` takes "
         "(for a server's tool by the name of the server); otherwise missing.",
     )
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] | None = Field(None, description="Of an HTTP tool.")
+    version: int | None = Field(None, description="Of an HTTP tool: counts its changes; in `ETag` and `If-Match`.")
 
 
 class CredentialsRead(Read):

@@ -51,6 +51,18 @@ class CreateHttpTool(Strict):
     retry_safe: Annotated[bool | None, Field(description=_RETRY_SAFE + " Null: a GET may, others may not.")] = None
 
 
+class UpdateHttpTool(Strict):
+    """Fields that are left out stay. Null takes `headers`, `credentials` and `retry_safe` away; others stay."""
+
+    description: Annotated[str, Field(min_length=1, max_length=8192)] | None = None
+    parameters: JsonSchema | None = Field(None, description="A JSON Schema of an object; at most 64 KiB.")
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] | None = None
+    url: Url | None = Field(None, description="At another server, headers that users gave for the tool are deleted.")
+    headers: Headers | None = None
+    credentials: Credentials = None
+    retry_safe: Annotated[bool | None, Field(description=_RETRY_SAFE + " Null: a GET may, others may not.")] = None
+
+
 class CreateMcpServer(Strict):
     """An MCP server (streamable HTTP). Its tools are named `name/tool`. The tools that it offers now are approved."""
 

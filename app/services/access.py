@@ -95,9 +95,9 @@ async def rotate_key(container: Container, user: Principal, key_id: str, body: R
     return await container.conn.database.write(rotate)
 
 
-async def list_keys(container: Container, user: Principal, page: PageArguments) -> Page[Key]:
-    """The user's keys, newest first; an admin sees all. Raises `InvalidCursor`."""
-    return await container.keys.list(await whose(container, user, "key"), **page)
+async def list_keys(container: Container, user: Principal, page: PageArguments, *, q: str | None) -> Page[Key]:
+    """The user's keys (with `q` in their names), newest first; an admin sees all. Raises `InvalidCursor`."""
+    return await container.keys.list(await whose(container, user, "key"), q=q, **page)
 
 
 async def delete_key(container: Container, user: Principal, key_id: str) -> None:

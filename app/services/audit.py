@@ -15,6 +15,7 @@ async def list_entries(
     *,
     actor: str | None,
     action: AuditAction | None,
+    exclude: AuditAction | None,
     resource_type: AuditResource | None,
     resource_id: str | None,
     since: str | None,
@@ -29,6 +30,7 @@ async def list_entries(
     return await container.audit_log.list(
         actor=actor,
         action=action,
+        exclude=exclude,
         resource_type=resource_type,
         resource_id=resource_id,
         since=None if since is None else format_time(parse_time("since", since)),

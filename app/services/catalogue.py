@@ -1,6 +1,6 @@
 """The tools that agents may name. Admins make, approve and delete them."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
@@ -23,11 +23,13 @@ from ai_agents.tools.mcp import McpServer
 from ai_agents.tools.outbound import OutboundRefused
 from ai_agents.tools.toolbox import ListedTool, list_row
 from app.container import Container
-from app.schemas.tools import ApproveTools, CreateHttpTool, CreateMcpServer, CreateTool
-from app.services.identity import Principal, act_of, require_admin
+from app.schemas.tools import ApproveTools, CreateHttpTool, CreateMcpServer, CreateTool, UpdateHttpTool
+from app.services.identity import Principal, act_of, check_version, require_admin
 from app.services.repeats import SentKey, create_once, find_first, for_admins
 
-_ADMIN_FIELDS = ("url", "digest", "offered", "reason")
+_ADMIN_FIELDS = ("url", "digest", "offered", "reason", "method", "version")
+# In a change of a tool. Of other fields null changes nothing.
+_MAY_BE_NULL = ("credentials", "retry_safe")
 _ADMINS_ONLY = "Only an admin makes, approves and deletes tools."
 
 
@@ -124,11 +126,58 @@ async def approve_tools(container: Container, user: Principal, name: str, body: 
     return _page(list_row(await container.conn.database.write(write)), is_admin=True)
 
 
+async def update_tool(
+    container: Container, user: Principal, name: str, body: UpdateHttpTool, *, versions: frozenset[int] | None
+) -> tuple[JsonObject, int]:
+    """Change a tool that makes an HTTP request; the tool and its version. Runs under way have it as it was.
+
+    Raises `PermissionDenied`, `ToolNotFound`, `InvalidRequest`, `PreconditionFailed`, and `Conflict` for what is no
+    HTTP tool of an admin's.
+    """
+    require_admin(user, _ADMINS_ONLY)
+    _require_made(container, name)
+    row = await container.conn.database.read(lambda c: tools.get_tool(c, name))
+    if row["type"] != "http":
+        raise Conflict("A server is made again: what it offers is approved with its address.")
+    change = partial(_changed, container, sent=body.model_dump(exclude_unset=True), versions=versions)
+    change(row)  # what is wrong in it is found before its address is looked at
+    if body.url is not None:
+        await _check_address(container, body.url)
+
+    def write(connection: Connection) -> ToolRow:
+        changed = tools.change_tool(connection, name, change)
+        audit.record(connection, act_of(user, "tool.change", "tool", name))
+        return changed
+
+    changed = await container.conn.database.write(write)
+    return _page(list_row(changed), is_admin=True), changed["version"]
+
+
+def _changed(
+    container: Container, row: ToolRow, *, sent: Mapping[str, Any], versions: frozenset[int] | None
+) -> JsonObject:
+    """The columns of an HTTP tool's row after a change."""
+    if versions is not None:
+        check_version(versions, row["version"])
+    if row["type"] != "http":
+        raise Conflict("This name belongs to a server by now.")
+    given = {
+        field: value
+        for field, value in sent.items()
+        if field != "headers" and (value is not None or field in _MAY_BE_NULL)
+    }
+    spec = {**row["spec"], **given}
+    new_headers = sent.get("headers") or {}
+    check_http_spec(spec, new_headers)
+    if "headers" not in sent:
+        return {"spec": spec}
+    return {"spec": spec, "sealed_headers": container.tools.sealer.seal(new_headers) if new_headers else None}
+
+
 async def delete_tool(container: Container, user: Principal, name: str) -> None:
     """Delete a tool or a server. Raises `PermissionDenied`, `ToolNotFound`, and `Conflict` for a tool in Python."""
     require_admin(user, _ADMINS_ONLY)
-    if container.tools.registry.find(name) is not None:
-        raise Conflict("This tool was not made here: it belongs to the program.")
+    _require_made(container, name)
 
     def delete(connection: Connection) -> None:
         tools.delete_tool(connection, name)
@@ -136,6 +185,11 @@ async def delete_tool(container: Container, user: Principal, name: str) -> None:
 
     await container.conn.database.write(delete)
     await container.stored_providers.refresh()
+
+
+def _require_made(container: Container, name: str) -> None:
+    if container.tools.registry.find(name) is not None:
+        raise Conflict("This tool was not made here: it belongs to the program.")
 
 
 async def _server_for(container: Container, user: Principal, row: ToolRow) -> McpServer:
@@ -164,7 +218,12 @@ async def _check_spec(container: Container, made: CreateHttpTool | CreateMcpServ
                 rule = "Headers of the admin's own are for a server with credentials of its users."
                 raise InvalidRequest(rule, loc=("own_headers",))
             check_credentials(made.own_headers, field="own_headers")
-    parts = urlsplit(made.url)
+    await _check_address(container, made.url)
+
+
+async def _check_address(container: Container, url: str) -> None:
+    """Raises `InvalidRequest` for an IP address to which nothing may go from here."""
+    parts = urlsplit(url)
     host = parts.hostname or ""
     try:
         ip_address(host)

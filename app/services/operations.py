@@ -68,6 +68,13 @@ async def list_jobs(container: Container, user: Principal, status: JobStatus | N
     return await container.jobs.list(status=status, **page)
 
 
+async def get_job(container: Container, user: Principal, job_id: str) -> Job:
+    """One job. Raises `PermissionDenied`, `JobNotFound`."""
+    require_admin(user)
+    await note_admin(container, user, "job", check_id(job_id, JobNotFound))
+    return await container.jobs.get(job_id)
+
+
 async def retry_job(container: Container, user: Principal, job_id: str) -> Job:
     """Start a failed job again. Raises `PermissionDenied`, `JobNotFound`, and `Conflict` if it has not failed."""
     require_admin(user)

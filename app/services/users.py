@@ -62,11 +62,11 @@ async def get_me(container: Container, user: Principal, *, requests: LimitUse, s
     return {"user_id": user.user_id, "admin": user.is_admin, "limits": found}
 
 
-async def list_users(container: Container, user: Principal, page: PageArguments) -> Page[UserSummary]:
-    """The users who have something here, by their ids. Raises `PermissionDenied`, `InvalidCursor`."""
+async def list_users(container: Container, user: Principal, page: PageArguments, *, q: str | None) -> Page[UserSummary]:
+    """The users who have something here, and `q` in their id. Raises `PermissionDenied`, `InvalidCursor`."""
     require_admin(user)
     await note_admin(container, user, "user")
-    return await container.users.list(**page)
+    return await container.users.list(q=q, **page)
 
 
 async def get_limits(container: Container, user: Principal, user_id: str) -> LimitsOfUser:

@@ -182,12 +182,14 @@ ROWS: dict[str, Row] = {
     "GET /providers/{name}/models": Row("404 404 404 404 404 404 502"),
     "GET /tools": Row(EVERY),
     "POST /tools": Row("403 403 403 403 403 403 201", lambda _: HTTP_TOOL, once=True),
+    "PATCH /tools/{name}": Row("403 403 403 403 403 403 200", lambda _: {"description": "Counts better."}),
     "POST /tools/{name}/approve": Row(
         "403 403 403 403 403 403 409", lambda _: {"tools": [{"name": "lookup", "digest": "0" * 64}]}
     ),
     "DELETE /tools/{name}": Row("403 403 403 403 403 403 204", once=True),
     "GET /usage": Row(EVERY),
     "GET /jobs": Row(ADMINS),
+    "GET /jobs/{job_id}": Row("403 403 403 403 403 403 404"),
     "POST /jobs/{job_id}/retry": Row("403 403 403 403 403 403 404"),
     "DELETE /users/{user_id}": Row("403 403 403 403 403 403 202", once=True),
     "GET /users": Row(ADMINS),

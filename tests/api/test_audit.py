@@ -48,6 +48,7 @@ ACTIONS = {
     "PATCH /providers/{name}": "provider.change",
     "DELETE /providers/{name}": "provider.delete",
     "POST /tools": "tool.create",
+    "PATCH /tools/{name}": "tool.change",
     "POST /tools/{name}/approve": "tool.approve",
     "DELETE /tools/{name}": "tool.delete",
     "DELETE /v1/conversations/{conversation_id}": "thread.delete",

@@ -24,6 +24,7 @@ const WORDS = {
   "token.create": "Made a token",
   "token.delete": "Ended tokens",
   "tool.approve": "Approved a server's tools",
+  "tool.change": "Changed a tool",
   "tool.create": "Made a tool",
   "tool.delete": "Deleted a tool",
   "user.erase": "Asked to erase a user",

@@ -2,12 +2,12 @@
 
 import { html, useEffect, useState } from "../../vendor/preact.js";
 import { api } from "../api.js";
+import { href } from "../router.js";
 import { Button } from "../ui/button.js";
 import { Dialog } from "../ui/dialog.js";
 import { Notice, Spinner } from "../ui/states.js";
 import { counted } from "../usage/numbers.js";
 import { TextField } from "./form.js";
-import { findJob } from "./job_data.js";
 
 // The job waits for runs of the user that are executed now, which may take minutes.
 const LOOK_AGAIN_MS = 1500;
@@ -31,8 +31,8 @@ export function EraseUser({ userId, onClose, onErased }) {
     let isGone = false;
     const timer = setInterval(async () => {
       try {
-        const found = await findJob(job.id);
-        if (isGone || found === null) return;
+        const found = await api.get(`/jobs/${job.id}`);
+        if (isGone) return;
         setProblem(null);
         setJob(found);
         if (found.status === "completed") onErased();
@@ -77,9 +77,9 @@ export function EraseUser({ userId, onClose, onErased }) {
 function Progress({ job, problem, onClose }) {
   return html`<div class="erasure" aria-live="polite">
     ${job.status === "completed" && html`<p>The user is erased. This is the receipt:</p><${Receipt} removed=${job.result?.removed ?? {}} />`}
-    ${job.status === "failed" && html`<p>The erasure did not end. ${job.error}</p><p class="small muted">It can be started again in Jobs; what is gone stays gone.</p>`}
+    ${job.status === "failed" && html`<p>The erasure did not end. ${job.error}</p><p class="small muted">It can be started again <a href=${href("/admin/jobs", { job: job.id })}>in Jobs</a>; what is gone stays gone.</p>`}
     ${(job.status === "queued" || job.status === "running") && html`<${Spinner} label="Erasing" />
-      <p>${job.error ?? "This waits for runs of the user that are executed now. You may close this: the job goes on, and its receipt stands in Jobs."}</p>`}
+      <p>${job.error ?? "This waits for runs of the user that are executed now."} You may close this: the job goes on, and its receipt stands <a href=${href("/admin/jobs", { job: job.id })}>in Jobs</a>.</p>`}
     ${problem && html`<${Notice} problem=${problem} />`}
     <div class="row row-end"><${Button} onClick=${onClose}>Close<//></div>
   </div>`;

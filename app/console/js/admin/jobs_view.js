@@ -4,8 +4,8 @@ import { html } from "../../vendor/preact.js";
 import { api } from "../api.js";
 import { href, navigate } from "../router.js";
 import { Button } from "../ui/button.js";
-import { usePages } from "../ui/loading.js";
-import { Badge, Empty, Notice } from "../ui/states.js";
+import { useLoad, usePages } from "../ui/loading.js";
+import { Badge, Empty, Notice, Spinner } from "../ui/states.js";
 import { RelativeTime } from "../ui/time.js";
 import { toast } from "../ui/toast.js";
 import { formatDuration } from "../usage/numbers.js";
@@ -40,6 +40,23 @@ const EMPTY = {
 };
 
 export default function JobsView({ query }) {
+  return query.job ? html`<${OneJob} id=${query.job} />` : html`<${JobList} query=${query} />`;
+}
+
+/** One job by its id, looked at again until it is over. */
+function OneJob({ id }) {
+  const { data, problem, loading, reload } = useLoad(() => api.get(`/jobs/${encodeURIComponent(id)}`), [id]);
+  const isOpen = data?.status === "queued" || data?.status === "running";
+  usePoll(() => isOpen && reload(), MOVING_MS);
+  return html`<div class="page">
+    <${PageHead} title="Job" text=${id}><${Button} href=${href("/admin/jobs")}>All jobs<//><//>
+    ${problem && html`<${Notice} problem=${problem} action=${{ label: "Try again", onClick: reload }} />`}
+    ${!data && loading && html`<${Spinner} />`}
+    ${data && html`<${Records} caption="Job" columns=${columns(reload)} rows=${[data]} keyOf=${(job) => job.id} details=${detailsOf} />`}
+  </div>`;
+}
+
+function JobList({ query }) {
   const status = STATUSES.some(({ value }) => value === query.status) ? query.status : "";
   const pages = usePages("/jobs", { status });
   // A list that has been read further stays as it is: it would jump back to its beginning.

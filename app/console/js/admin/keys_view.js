@@ -31,11 +31,9 @@ const COLUMNS = [
 ];
 
 export default function KeysView() {
-  const pages = usePages("/keys", {});
   const [open, setOpen] = useState(null);
   const [wanted, setWanted] = useState("");
-  const find = useFind("/keys", wanted, (item) => `${item.user_id} ${item.name} ${item.prefix}`, pages.items);
-  const rows = find.isAsked ? find.found ?? [] : pages.items;
+  const pages = usePages("/keys", useFind(wanted));
   const close = () => setOpen(null);
   const actions = {
     label: "Actions",
@@ -51,10 +49,10 @@ export default function KeysView() {
       <${Button} kind="primary" onClick=${() => setOpen({ what: "create" })}>New key<//>
     <//>
     ${pages.problem && html`<${Notice} problem=${pages.problem} action=${{ label: "Try again", onClick: pages.reload }} />`}
-    ${(pages.more || pages.items.length > 5) && html`<${FindField} label="Find a key by its user, name or beginning" value=${wanted} onInput=${setWanted} find=${find} />`}
-    ${rows.length > 0 && html`<${Records} caption="API keys" columns=${[...COLUMNS, actions]} rows=${rows} keyOf=${(item) => item.id} />`}
-    ${pages.items.length === 0 && !pages.loading && !pages.problem && html`<${Empty} title="No keys yet" text="Make one for each person and program." />`}
-    ${!find.isAsked && html`<${More} pages=${pages} />`}
+    ${(wanted || pages.more || pages.items.length > 5) && html`<${FindField} label="Find a key by its user, name or beginning" value=${wanted} onInput=${setWanted} pages=${pages} />`}
+    ${pages.items.length > 0 && html`<${Records} caption="API keys" columns=${[...COLUMNS, actions]} rows=${pages.items} keyOf=${(item) => item.id} />`}
+    ${!wanted && pages.items.length === 0 && !pages.loading && !pages.problem && html`<${Empty} title="No keys yet" text="Make one for each person and program." />`}
+    <${More} pages=${pages} />
     ${open?.what === "create" && html`<${CreateKey} onClose=${close} onChanged=${pages.reload} />`}
     ${open?.what === "rotate" && html`<${RotateKey} item=${open.item} onClose=${close} />`}
     ${open?.what === "delete" && html`<${DeleteKey} item=${open.item} onClose=${close} onChanged=${pages.reload} />`}

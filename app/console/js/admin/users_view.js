@@ -24,12 +24,10 @@ const COLUMNS = [
 ];
 
 export default function UsersView() {
-  const pages = usePages("/users", {});
   const [open, setOpen] = useState(null);
   const [isAsking, setAsking] = useState(false);
   const [wanted, setWanted] = useState("");
-  const find = useFind("/users", wanted, (user) => user.id, pages.items);
-  const rows = find.isAsked ? find.found ?? [] : pages.items;
+  const pages = usePages("/users", useFind(wanted));
   const close = () => setOpen(null);
   const actions = {
     label: "Actions",
@@ -44,10 +42,10 @@ export default function UsersView() {
       <${Button} onClick=${() => setAsking(true)}>Another user…<//>
     <//>
     ${pages.problem && html`<${Notice} problem=${pages.problem} action=${{ label: "Try again", onClick: pages.reload }} />`}
-    ${(pages.more || pages.items.length > 5) && html`<${FindField} label="Find a user" value=${wanted} onInput=${setWanted} find=${find} />`}
-    ${rows.length > 0 && html`<${Records} caption="Users" columns=${[...COLUMNS, actions]} rows=${rows} keyOf=${(user) => user.id} />`}
-    ${!find.isAsked && html`<${More} pages=${pages} />`}
-    ${pages.items.length === 0 && !pages.loading && !pages.problem && html`<${Empty} title="No users yet" text="A user is there once they have a key." />`}
+    ${(wanted || pages.more || pages.items.length > 5) && html`<${FindField} label="Find a user" value=${wanted} onInput=${setWanted} pages=${pages} />`}
+    ${pages.items.length > 0 && html`<${Records} caption="Users" columns=${[...COLUMNS, actions]} rows=${pages.items} keyOf=${(user) => user.id} />`}
+    <${More} pages=${pages} />
+    ${!wanted && pages.items.length === 0 && !pages.loading && !pages.problem && html`<${Empty} title="No users yet" text="A user is there once they have a key." />`}
     ${isAsking && html`<${AskForUser} onClose=${() => setAsking(false)} onChosen=${(userId) => { setAsking(false); setOpen({ what: "limits", userId }); }} />`}
     ${open?.what === "limits" && html`<${UserLimits} userId=${open.userId} onClose=${close} />`}
     ${open?.what === "erase" && html`<${EraseUser} userId=${open.userId} onClose=${close} onErased=${pages.reload} />`}

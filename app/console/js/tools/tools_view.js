@@ -49,19 +49,20 @@ export default function ToolsView() {
       ${(problem ?? failure) && html`<${Notice} problem=${problem ?? failure} />`}
       ${!data && !problem && html`<${Spinner} />`}
       ${data && !made.length && html`<${Empty} icon="wrench" title="No tools of yours yet" text="An HTTP tool calls an address. An MCP server brings a set of tools of its own." action=${{ label: "New HTTP tool", icon: "plus", onClick: () => setOpen("http") }} />`}
-      ${made.map((source) => html`<${Source} key=${source.name} source=${source} onRemove=${() => remove(source)}
+      ${made.map((source) => html`<${Source} key=${source.name} source=${source} onRemove=${() => remove(source)} onChange=${() => setOpen({ known: source.tools[0] })}
         onApprove=${(tools) => act(() => api.post(`/tools/${encodeURIComponent(source.name)}/approve`, { tools }), "Approved.")} />`)}
       ${python.length > 0 && html`
         <section class="stack" aria-labelledby="title-python">
           <div><h2 id="title-python">In the program</h2><p class="section-help">Tools in Python are everybody's, and are changed where the program is.</p></div>
           <ul class="tool-list" role="list">${python.map((tool) => html`<li key=${tool.name} class="tool-row"><${ToolDetails} tool=${tool} /></li>`)}</ul>
         </section>`}
-      ${open === "http" && html`<${HttpToolForm} onClose=${() => setOpen(null)} onMade=${(name) => done(`${name} is made. Share it to let others use it.`)} />`}
+      ${open === "http" && html`<${HttpToolForm} onClose=${() => setOpen(null)} onDone=${(name) => done(`${name} is made. Share it to let others use it.`)} />`}
+      ${open?.known && html`<${HttpToolForm} known=${open.known} onClose=${() => setOpen(null)} onDone=${(name) => done(`${name} is changed.`)} />`}
       ${open === "mcp" && html`<${McpServerForm} onClose=${() => setOpen(null)} onMade=${(name) => done(`${name} is connected, and its tools are approved.`)} />`}
     </div>`;
 }
 
-function Source({ source, onRemove, onApprove }) {
+function Source({ source, onRemove, onChange, onApprove }) {
   const { name, type, tools } = source;
   const url = tools[0]?.url;
   const waiting = tools.filter(({ status }) => status === "changed" || status === "unapproved");
@@ -74,7 +75,10 @@ function Source({ source, onRemove, onApprove }) {
           ${url && html`<p class="section-help source-url">${url}</p>`}
         </div>
         <${Button} size="small" icon="users" aria-label=${`Share ${name}`} onClick=${() => openSharing({ resourceType: "tool", resourceId: name, title: name })}>Share<//>
-        <${Menu} label=${`More for ${name}`} items=${[{ label: "Delete", icon: "trash", danger: true, onSelect: onRemove }]} />
+        <${Menu} label=${`More for ${name}`} items=${[
+          type === "http" && { label: "Change", icon: "pencil", onSelect: onChange },
+          { label: "Delete", icon: "trash", danger: true, onSelect: onRemove },
+        ]} />
       </header>
       ${waiting.length > 0 && html`<${Notice} kind="warning" title="A person has to look at this" action=${{ label: waiting.length === 1 ? "Approve it" : `Approve all ${waiting.length}`, onClick: () => approve(waiting) }}>
         ${waiting.map(({ name: tool }) => tool).join(", ")}: the server has changed or added this since it was approved. Models read what the server says about its tools, so read it first.<//>`}
