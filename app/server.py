@@ -26,6 +26,8 @@ _ANSWERING_S = 4
 _CLOSING_S = 4.6
 # All is closed: for threads that still do something for what has been given up.
 _THREADS_S = 1.0
+# With so many, an operator who asked for no number need not be told that there could be more.
+_FEW_CONNECTIONS = 1000
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 
 
@@ -149,7 +151,7 @@ def build_server(
 
 def _warn(shares: DescriptorShares, settings: Settings, host: str) -> None:
     """Log what an operator may not have meant."""
-    if shares.clients < settings.max_connections or shares.upstream < settings.max_upstream_connections:
+    if _are_too_few(shares, settings):
         log.warning(
             "fewer connections than the settings ask for: this process may open too few files (ulimit -Hn)",
             descriptors=shares.limit,
@@ -158,6 +160,16 @@ def _warn(shares: DescriptorShares, settings: Settings, host: str) -> None:
         )
     if not _is_loopback(host):
         log.warning("listening without TLS for other machines: let a proxy that has TLS pass on requests", host=host)
+
+
+def _are_too_few(shares: DescriptorShares, settings: Settings) -> bool:
+    """Whether there are fewer connections than were asked for, or than a small service needs where nobody asked."""
+    given = settings.model_fields_set
+    asked = {"max_connections": shares.clients, "max_upstream_connections": shares.upstream}
+    return any(
+        share < (getattr(settings, name) if name in given else min(getattr(settings, name), _FEW_CONNECTIONS))
+        for name, share in asked.items()
+    )
 
 
 def _is_loopback(host: str) -> bool:

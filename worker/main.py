@@ -5,11 +5,13 @@ import logging
 import os
 import signal
 import sys
+import warnings
 from threading import Timer
 from typing import TYPE_CHECKING
 
 from billiard.process import active_children
 from celery import Celery
+from celery.exceptions import SecurityWarning
 from celery.signals import worker_shutting_down
 
 from worker.logs import configure_logs
@@ -113,6 +115,9 @@ def run() -> None:
     """
     configure_logs()
     _check_settings()
+    # Celery warns in seven lines of root, whom pickled messages would give to whatever writes to Redis. Only JSON is
+    # accepted here, and a container's root is often all the user that there is.
+    warnings.simplefilter("ignore", SecurityWarning)
     # The level of what new processes say before they have our logs.
     worker = celery.Worker(loglevel="WARNING", without_gossip=True, without_mingle=True, quiet=True)
     worker.start()

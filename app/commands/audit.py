@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from app.commands.command import Command, Group
+from app.commands.command import Command, Group, WrongUse
 from app.commands.opening import read_settings, require_schema, with_database
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ def _verify(arguments: argparse.Namespace) -> None:
     try:
         heads = [parse_head(each) for each in arguments.head]
     except ValueError:
-        sys.exit("A head is NUMBER:HASH, as the log of the service and this command say it.")
+        raise WrongUse("A head is NUMBER:HASH, as the log of the service and this command say it.") from None
     settings = read_settings()
     require_schema(settings)
     found = with_database(settings, lambda database: verify(database, heads))

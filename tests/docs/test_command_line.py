@@ -67,7 +67,10 @@ def test_an_audit_log_that_does_not_hold_is_told_with_a_status(capsys: pytest.Ca
     assert refusal_of("audit", "verify", "--head", f"1:{'0' * 64}").endswith(
         "the chain ends before batch 1, which there was."
     )
-    assert refusal_of("audit", "verify", "--head", "1:0").startswith("A head is NUMBER:HASH")
+    assert refusal_of("audit", "verify", "--head", "1:0") == "2", "a wrong use"
+    assert "A head is NUMBER:HASH" in capsys.readouterr().err
+
+    assert refusal_of("jobs", "show", "no-id") == "There is no job no-id."
 
 
 def test_exports_and_imports_end_with_a_status_and_tell_what_became_of_each_thing(

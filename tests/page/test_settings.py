@@ -75,6 +75,14 @@ async def test_an_admin_makes_a_tool_and_a_person_gives_credentials_for_it(site:
     assert (await bob.get("/me/credentials"))["data"] == [{"tool": "mailbox"}]
 
     await page.get_by_role("button", name="More for mailbox").click()
+    await page.get_by_role("menuitem", name="Change").click()
+    dialog = page.get_by_role("dialog", name="Change mailbox")
+    await dialog.get_by_label("Description").fill("Counts unread mail of a folder.")
+    await dialog.get_by_role("button", name="Save").click()
+    await expect(source.get_by_text("Counts unread mail of a folder.")).to_be_visible()
+    assert (await bob.get("/me/credentials"))["data"] == [{"tool": "mailbox"}]
+
+    await page.get_by_role("button", name="More for mailbox").click()
     await page.get_by_role("menuitem", name="Delete").click()
     await page.get_by_role("dialog").get_by_role("button", name="Delete").click()
     await expect(source).to_have_count(0)
