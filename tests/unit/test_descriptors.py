@@ -8,7 +8,7 @@ from app.settings import Settings
 
 
 @pytest.mark.parametrize(
-    ("asked", "shares", "told"),
+    "asked, shares, told",
     [
         ({}, 8900, False),
         ({}, 60, True),
@@ -18,6 +18,6 @@ from app.settings import Settings
     ],
 )
 def test_few_connections_are_told_where_more_were_asked_for(asked: dict[str, int], shares: int, told: bool) -> None:
-    settings = Settings(_env_file=None, **asked)  # type: ignore[call-arg,arg-type]  # pydantic-settings reads them
+    settings = Settings(_env_file=None, **asked)  # type: ignore[arg-type]  # pydantic-settings reads them
 
     assert _are_too_few(DescriptorShares(20_000, shares, shares, 100), settings) is told
