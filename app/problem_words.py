@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """`again`: the same request may succeed later as it is. `members` are those that this problem has beyond others."""
+    """`again`: it makes sense to send the same request later. `members`: what this problem has beyond others."""
 
     when: str
     do: str

@@ -60,11 +60,19 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         place = "../" * uri.count("/") + _in_site(target)[0]
         return f"{link[1]}{place}{f'#{anchor}' if anchor else ''}{link[3]}"
 
+    if uri == "decisions/index.md":
+        markdown += "\n\n" + "\n".join(_decisions())
     parts, end = [], 0
     for fence in _FENCE.finditer(markdown):
         parts += [_LINK.sub(moved, markdown[end : fence.start()]), fence[0]]
         end = fence.end()
     return "".join([*parts, _LINK.sub(moved, markdown[end:])])
+
+
+def _decisions() -> Iterator[str]:
+    for path in sorted((DOCS / "decisions").glob("[0-9]*.md")):
+        number, _, title = path.read_text(encoding="utf-8").split("\n")[0].removeprefix("# ").partition(". ")
+        yield f"{int(number)}. [{title}]({path.name})"
 
 
 def _pages() -> Iterator[Path]:

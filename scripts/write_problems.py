@@ -27,7 +27,7 @@ def _section(code: str) -> str:
     facts = [f"**When:** {words.when}", f"**What to do:** {words.do}"]
     if words.members:
         facts.append(f"**Also has:** {', '.join(f'`{member}`' for member in words.members)}")
-    facts.append("**The same request again:** " + ("may succeed later" if words.again else "fails again"))
+    facts.append(f"**Send the same again:** {'yes, later' if words.again else 'no'}")
     if classes := [each.__name__ for each in classes_of(code)]:
         facts.append(f"**In the library:** {', '.join(f'`{name}`' for name in classes)}")
     return f"\n### {code}\n\n" + "".join(f"- {fact}\n" for fact in facts)
