@@ -25,8 +25,8 @@ function load(name) {
   return asked.get(name);
 }
 
+/** A `load` whose module comes with these styles alone. */
+export const withSheet = (name, loadModule) => async () => (await Promise.all([loadModule(), load(name)]))[0];
+
 /** A route's `load`: the module comes with these styles, and with those of controls. */
-export const withStyles = (name, loadModule) => async () => {
-  const [module] = await Promise.all([loadModule(), load("controls"), load(name)]);
-  return module;
-};
+export const withStyles = (name, loadModule) => withSheet("controls", withSheet(name, loadModule));

@@ -2,9 +2,12 @@
 
 import { html, useEffect, useRef, useState } from "../../vendor/preact.js";
 import { IconButton } from "../ui/button.js";
-import { ACCEPTED, addFiles, Attachments, fromKept, isUploading, uploaded } from "./attachments.js";
+import { withSheet } from "../styles.js";
+import { Lazy } from "../ui/lazy.js";
+import { ACCEPTED, addFiles, fromKept, isUploading, uploaded } from "./attachments.js";
 import { loadDraft, saveDraft } from "./drafts.js";
 
+const loadList = withSheet("details", () => import("./attachments_list.js"));
 const SAVE_MS = 250;
 const TOUCH = matchMedia("(hover: none) and (pointer: coarse)");
 const MODES = [
@@ -107,7 +110,7 @@ export function Composer({ user, threadId = null, onSend, onStop = null, running
     event.preventDefault();
     submit();
   }}>
-    <${Attachments} attachments=${attachments} onRemove=${(id) => setAttachments((all) => all.filter((each) => each.localId !== id))} />
+    ${attachments.length > 0 && html`<${Lazy} load=${loadList} attachments=${attachments} onRemove=${(id) => setAttachments((all) => all.filter((each) => each.localId !== id))} />`}
     <textarea ref=${field} class="composer-text" dir="auto" rows="1" aria-label="Message" placeholder=${placeholder} maxlength="100000" enterkeyhint="send"
       value=${text} onInput=${(event) => setText(event.currentTarget.value)} onKeyDown=${onKeyDown} onPaste=${onPaste}></textarea>
     <div class="composer-row">

@@ -2,12 +2,13 @@
 // shown with its arguments, to be decided.
 
 import { html, useState } from "../../vendor/preact.js";
+import { withSheet } from "../styles.js";
 import { Icon } from "../ui/icon.js";
 import { Lazy } from "../ui/lazy.js";
 import { duration } from "./words.js";
 
-const loadBody = () => import("./tool_body.js");
-const loadApproval = () => import("./tool_approval.js");
+const loadBody = withSheet("details", () => import("./tool_body.js"));
+const loadApproval = withSheet("details", () => import("./tool_approval.js"));
 
 const STATES = {
   running: { text: "running", icon: null },

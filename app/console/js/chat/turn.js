@@ -5,6 +5,7 @@ import { toProblem } from "../api.js";
 import { href, navigate } from "../router.js";
 import { Button, IconButton } from "../ui/button.js";
 import { CopyButton } from "../ui/copy_button.js";
+import { withSheet } from "../styles.js";
 import { Icon } from "../ui/icon.js";
 import { toast } from "../ui/toast.js";
 import { RelativeTime } from "../ui/time.js";
@@ -14,8 +15,9 @@ import { Lazy } from "../ui/lazy.js";
 import { ToolCall } from "./tool_call.js";
 import { isOver } from "./turns.js";
 
-const loadFile = () => import("./files.js");
-const loadEdit = () => import("./edit_message.js");
+const loadFile = withSheet("details", () => import("./files.js"));
+const loadEdit = withSheet("details", () => import("./edit_message.js"));
+const loadDetails = withSheet("details", () => import("./run_details.js"));
 const loadNotices = () => import("./turn_notices.js");
 
 /** Does what fails with a sentence in the corner. */
@@ -123,7 +125,7 @@ const hasNotices = (run) => run.guardrails?.length > 0 || run.notices?.length > 
 function Details({ runId, thread }) {
   const [open, setOpen] = useState(false);
   return html`<${IconButton} size="small" icon="info" label="Details of the answer" onClick=${() => setOpen(true)} />
-    ${open && html`<${Lazy} load=${() => import("./run_details.js")} runId=${runId} thread=${thread} onClose=${() => setOpen(false)} />`}`;
+    ${open && html`<${Lazy} load=${loadDetails} runId=${runId} thread=${thread} onClose=${() => setOpen(false)} />`}`;
 }
 
 /** An answer: all that one run said in one place, with its tools. */
