@@ -112,6 +112,10 @@ def test_each_volume_network_and_file_of_compose_is_there() -> None:
     assert used_networks == set(COMPOSE["networks"])
 
 
+def test_compose_builds_the_image_once() -> None:
+    assert [name for name, service in services_of_image().items() if "build" in service] == ["secrets"]
+
+
 def test_each_service_of_compose_waits_for_what_it_needs() -> None:
     services = COMPOSE["services"]
     for service in services.values():
@@ -191,6 +195,15 @@ def test_pods_keep_to_the_restricted_standard() -> None:
             "capabilities": {"drop": ["ALL"]},
         }
         assert {mount["mountPath"] for mount in container["volumeMounts"]} == {"/srv/var", "/tmp"}
+
+
+def test_the_builder_of_the_image_gets_each_file_that_it_copies() -> None:
+    lines = re.findall(r"^COPY (?!--from)(.+) \S+$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    copied = {name for line in lines for name in line.split()}
+    sent = {line[1:] for line in (ROOT / ".dockerignore").read_text().splitlines() if line.startswith("!")}
+
+    assert copied == sent
+    assert [name for name in copied if not (ROOT / name).exists()] == []
 
 
 def test_the_environment_of_the_image_is_below_250_megabytes() -> None:
