@@ -52,6 +52,7 @@ if TYPE_CHECKING:
         JobNotFound,
         KeyNotFound,
         LastOwner,
+        LogTrimmed,
         MessageNotFound,
         NotFound,
         Overloaded,
@@ -156,12 +157,12 @@ _NAMES = {
         "AIAgentsError AgentDeleted AgentNotFound BlobMissing BudgetExceeded Conflict ContextExceeded ContextOverflow "
         "DatabaseBusy DatabaseFull DatabaseUnavailable DeliveryNotFound FileNotFound FileTooLarge GuardrailBlocked "
         "IdempotencyKeyReused InvalidCursor InvalidEventId InvalidIdempotencyKey InvalidOutput InvalidRequest "
-        "JobNotFound KeyNotFound LastOwner MessageNotFound NotFound Overloaded PackageMissing PermissionDenied "
-        "PreconditionFailed ProviderError ProviderNotConfigured ProviderNotFound ProviderRateLimited ProviderRejected "
-        "ProviderTimeout ProviderTruncated QueueFull QuotaExceeded RequestError RoleNotFound RunCancelled RunError "
-        "RunInterrupted RunNotFound RunTimeout RunWaiting SecondProcess StorageFull StorageUnavailable ThreadBusy "
-        "ThreadNotFound TokenNotFound TooManyAtOnce ToolCallNotFound ToolLoopLimit ToolNotFound Unavailable "
-        "UnknownFinishReason UnsupportedAttachment UnsupportedFile WebhookNotFound"
+        "JobNotFound KeyNotFound LastOwner LogTrimmed MessageNotFound NotFound Overloaded PackageMissing "
+        "PermissionDenied PreconditionFailed ProviderError ProviderNotConfigured ProviderNotFound ProviderRateLimited "
+        "ProviderRejected ProviderTimeout ProviderTruncated QueueFull QuotaExceeded RequestError RoleNotFound "
+        "RunCancelled RunError RunInterrupted RunNotFound RunTimeout RunWaiting SecondProcess StorageFull "
+        "StorageUnavailable ThreadBusy ThreadNotFound TokenNotFound TooManyAtOnce ToolCallNotFound ToolLoopLimit "
+        "ToolNotFound Unavailable UnknownFinishReason UnsupportedAttachment UnsupportedFile WebhookNotFound"
     ),
     "core.rows": "Agent File Job Message Page Run RunOverrides Thread",
     "core.tracing": "trace_content",
@@ -205,14 +206,15 @@ __all__ = [
     "DeliveryNotFound", "DiskStore", "Event", "EventType", "FeedbackStore", "File", "FileNotFound", "FilePart",
     "FileStore", "FileTooLarge", "FunctionTool", "GivenResult", "Guardrail", "GuardrailBlocked", "HistoryReader",
     "IdempotencyKeyReused", "InvalidCursor", "InvalidEventId", "InvalidIdempotencyKey", "InvalidOutput",
-    "InvalidRequest", "Job", "JobNotFound", "KeyNotFound", "LastOwner", "Limits", "MemoryStrategy", "Message",
-    "MessageNotFound", "MessageStore", "ModelCatalogue", "ModelEvent", "ModelFacts", "ModelMessage", "ModelPrice",
-    "ModelRequest", "ModelResponse", "ModelSettings", "NotFound", "NotRegistered", "ObjectStore", "Overloaded",
-    "PackageMissing", "Page", "Part", "PartDelta", "PartEnd", "PartStart", "PatternGuardrail", "PermissionDenied",
-    "PreconditionFailed", "Provider", "ProviderError", "ProviderNotConfigured", "ProviderNotFound", "ProviderPool",
-    "ProviderRateLimited", "ProviderRejected", "ProviderTimeout", "ProviderTruncated", "QueueFull", "QuotaExceeded",
-    "ReasoningPart", "RequestError", "ResponseEnd", "RoleAuth", "RoleNotFound", "Run", "RunCancelled", "RunError",
-    "RunInterrupted", "RunLimits", "RunNotFound", "RunOverrides", "RunResult", "RunStore", "RunTimeout", "RunWaiting",
+    "InvalidRequest", "Job", "JobNotFound", "KeyNotFound", "LastOwner", "Limits", "LogTrimmed", "MemoryStrategy",
+    "Message", "MessageNotFound", "MessageStore", "ModelCatalogue", "ModelEvent", "ModelFacts", "ModelMessage",
+    "ModelPrice", "ModelRequest", "ModelResponse", "ModelSettings", "NotFound", "NotRegistered", "ObjectStore",
+    "Overloaded", "PackageMissing", "Page", "Part", "PartDelta", "PartEnd", "PartStart", "PatternGuardrail",
+    "PermissionDenied", "PreconditionFailed", "Provider", "ProviderError", "ProviderNotConfigured",
+    "ProviderNotFound", "ProviderPool", "ProviderRateLimited", "ProviderRejected", "ProviderTimeout",
+    "ProviderTruncated", "QueueFull", "QuotaExceeded", "ReasoningPart", "RequestError", "ResponseEnd", "RoleAuth",
+    "RoleNotFound", "Run", "RunCancelled", "RunError", "RunInterrupted", "RunLimits", "RunNotFound", "RunOverrides",
+    "RunResult", "RunStore", "RunTimeout", "RunWaiting",
     "Sealer",
     "SecondProcess", "Started", "StorageFull", "StorageUnavailable", "StoredSummary", "TextPart", "Thread",
     "ThreadBusy", "ThreadNotFound", "ThreadStore", "TokenNotFound", "TooManyAtOnce", "Tool", "ToolCallNotFound",

@@ -15,6 +15,7 @@ from ai_agents.core.exceptions import (
     BudgetExceeded,
     GuardrailBlocked,
     InvalidRequest,
+    LogTrimmed,
     QuotaExceeded,
     ThreadBusy,
 )
@@ -166,6 +167,8 @@ def _members(error: AIAgentsError) -> JsonObject:
             return {"run_id": error.run_id}
         case BudgetExceeded():
             return {"budget": error.budget, "limit": error.limit, "resets_at": error.resets_at}
+        case LogTrimmed():
+            return {"trimmed_seq": error.trimmed_seq, "last_event_id": error.last_event_id}
         case GuardrailBlocked():
             return {"guardrail": error.guardrail, "stage": error.stage}
     return {}

@@ -49,9 +49,9 @@ def answers(*codes: str) -> Responses:
         },
         **failures(
             *USER, *BODY, *ONCE, *codes, "not_found", "forbidden", "thread_busy", "agent_deleted", "run_cancelled",
-            "guardrail_blocked", "invalid_event_id", "context_overflow", "tool_loop_limit", "quota_exceeded",
-            "budget_exceeded", "provider_rate_limited", "provider_error", "provider_rejected", "provider_truncated",
-            "provider_timeout", "provider_not_configured", "run_interrupted", "overloaded",
+            "guardrail_blocked", "invalid_event_id", "log_trimmed", "context_overflow", "tool_loop_limit",
+            "quota_exceeded", "budget_exceeded", "provider_rate_limited", "provider_error", "provider_rejected",
+            "provider_truncated", "provider_timeout", "provider_not_configured", "run_interrupted", "overloaded",
         ),
     }  # fmt: skip
     return found
@@ -77,7 +77,7 @@ async def answer_started(
 ) -> Response:
     """The answer to a request whose run has begun, or is to begin. A repeated stream goes on `after` an event.
 
-    Raises `ThreadNotFound` if the right to read was lost, `RunCancelled`, `InvalidEventId`.
+    Raises `ThreadNotFound` if the right to read was lost, `RunCancelled`, `InvalidEventId`, `LogTrimmed`.
     """
     if form == "events":
         reader = await messages.follow_run(container, started, right, after=after)

@@ -403,10 +403,14 @@ class JobSettings(BaseSettings):
         description="Files that no message refers to are deleted after this time. If it is not set, they stay.",
     )
 
+    retain_log_days: Days | None = Field(
+        None, description="Events of runs that are over are no longer kept after this time. Default: for ever."
+    )
+
     @property
     def retention(self) -> dict[str, int | None]:
-        """How many days threads and files are kept; None means for ever."""
-        return {"threads": self.retain_threads_days, "files": self.retain_files_days}
+        """How many days threads, files and rows of logs are kept; None means for ever."""
+        return {"threads": self.retain_threads_days, "files": self.retain_files_days, "log": self.retain_log_days}
 
 
 _CONTENT = "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"

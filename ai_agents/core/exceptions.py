@@ -11,7 +11,7 @@ AIAgentsError
 │   ├── Conflict
 │   │   └── ThreadBusy · LastOwner · AgentDeleted
 │   ├── PermissionDenied · PreconditionFailed
-│   ├── InvalidCursor · InvalidEventId · InvalidIdempotencyKey · IdempotencyKeyReused
+│   ├── InvalidCursor · InvalidEventId · LogTrimmed · InvalidIdempotencyKey · IdempotencyKeyReused
 │   ├── FileTooLarge · UnsupportedFile
 │   ├── GuardrailBlocked · ContextOverflow
 │   └── QueueFull · TooManyAtOnce · QuotaExceeded · BudgetExceeded   may work later without a change
@@ -174,6 +174,23 @@ class InvalidEventId(RequestError):
     """The event id was not made by this stream."""
 
     code = "invalid_event_id"
+
+
+class LogTrimmed(RequestError):
+    """Events that were asked for are kept no longer. `trimmed_seq` is the number of the last one that is gone.
+
+    `last_event_id` is the id of the thread's stream after which all events are there.
+    """
+
+    code = "log_trimmed"
+
+    def __init__(self, trimmed_seq: int) -> None:
+        self.trimmed_seq = trimmed_seq
+        self.last_event_id = f"{trimmed_seq}-0"
+        super().__init__(
+            f"The events of this thread up to number {trimmed_seq} are kept no longer. "
+            f"Read its messages, and follow the thread after the event {self.last_event_id}."
+        )
 
 
 class InvalidIdempotencyKey(RequestError):

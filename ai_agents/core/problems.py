@@ -18,6 +18,7 @@ STATUSES: Mapping[str, int] = {
     "invalid_cursor": 400,
     "invalid_event_id": 400,
     "invalid_idempotency_key": 400,
+    "log_trimmed": 410,
     "invalid_host": 400,
     "method_not_allowed": 405,
     "request_timeout": 408,

@@ -51,12 +51,14 @@ TABLES: Mapping[str, Table] = {
 _LEFT_OUT: Mapping[str, frozenset[str]] = {
     "agent_version": frozenset({"counted_for"}),
     "file": frozenset({"token_id", "expires_at"}),
-    "thread": frozenset({"counted_for", "expires_at", "activity_hour"}),
+    "thread": frozenset({"counted_for", "expires_at", "activity_hour", "log_since_hour"}),
     "message": frozenset({"search"}),
     "run": frozenset(
         {"lease_owner", "lease_expires_at", "fence", "key_id", "cancel_requested", "queue_position", "trace"}
     ),
 }
+# What columns are where an export is older than they are.
+_BEFORE: Mapping[tuple[str, str], int] = {("thread", "trimmed_seq"): 0}
 _WORDS: Mapping[tuple[str, str], frozenset[str]] = {
     ("message", "role"): frozenset(get_args(MessageRole)),
     ("message", "status"): frozenset(get_args(MessageStatus)),
@@ -127,6 +129,8 @@ def to_row(kind: str, record: Mapping[str, Any]) -> dict[str, Any]:
 def _checked(kind: str, column: Column[Any], value: Any) -> Any:
     name = f"{kind}.{column.name}"
     if value is None:
+        if (before := _BEFORE.get((kind, column.name))) is not None:
+            return before
         if not column.nullable:
             raise BadRecord(f"{name} is missing")
         return None

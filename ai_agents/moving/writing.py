@@ -89,6 +89,7 @@ def begin_thread(connection: Connection, thread: Row) -> bool:
         raise BadRecord(f"its agent {thread['agent_id']} is not here")
     row = {**thread, "counted_for": totals.NO_USER, "expires_at": format_time(datetime.now(UTC) + _KEPT)}
     row["activity_hour"] = thread_log.activity_hour(thread["last_activity_at"])
+    row["log_since_hour"] = thread_log.activity_hour(thread["created_at"])
     connection.execute(insert(_THREADS), row)
     return True
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from ai_agents.core.exceptions import Overloaded, RunCancelled, RunWaiting, run_error
+from ai_agents.core.exceptions import LogTrimmed, Overloaded, RunCancelled, RunWaiting, run_error
 from ai_agents.core.rows import Message, Problem, Run
 from ai_agents.core.types import TERMINAL_RUN_STATUSES, ToolCallPart
 from ai_agents.runner.ending import Answered, EndedRun
@@ -102,7 +102,10 @@ class Outcomes:
         return await self._follow_to_result(thread_id, run_id, None)
 
     async def _follow_to_result(self, thread_id: str, run_id: str, message_id: str | None) -> RunResult:
-        cursor = await self._database.read(lambda c: cursor_in_run(c, thread_id, run_id, None))
+        try:
+            cursor = await self._database.read(lambda c: cursor_in_run(c, thread_id, run_id, None))
+        except LogTrimmed:  # it has ended long ago
+            cursor = None
         if cursor is not None:
             reader = self._readers.open(cursor)
             events = reader.events()

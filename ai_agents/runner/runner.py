@@ -384,7 +384,7 @@ class AgentRunner:
     ) -> StreamReader | None:
         """A reader of a run's events, from the first one or after an event id; None where that was the last event.
 
-        It ends when the `right` to read is lost. Raises `RunNotFound`, `InvalidEventId`.
+        It ends when the `right` to read is lost. Raises `RunNotFound`, `InvalidEventId`, `LogTrimmed`.
         """
         cursor = await self._database.read(lambda c: cursor_in_run(c, thread_id, run_id, after))
         return None if cursor is None else self.conn.readers.open(cursor, right=right)
@@ -394,7 +394,7 @@ class AgentRunner:
     ) -> StreamReader:
         """A reader of all events of a thread from now on, or after an event id.
 
-        It ends when the `right` to read is lost. Raises `ThreadNotFound`, `InvalidEventId`.
+        It ends when the `right` to read is lost. Raises `ThreadNotFound`, `InvalidEventId`, `LogTrimmed`.
         """
         cursor = await self._database.read(lambda c: cursor_in_thread(c, thread_id, after))
         return self.conn.readers.open(cursor, right=right)

@@ -33,7 +33,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from ai_agents.core.ids import format_time
 
 # The newest migration, with which `create_all` stamps a new database. A test compares it with migrations/.
-SCHEMA_REVISION = "0036"
+SCHEMA_REVISION = "0038"
 # The time of what has not happened yet.
 LONG_AGO = "1970-01-01T00:00:00.000000Z"
 
@@ -118,6 +118,8 @@ class ThreadTable(Base):
     `summary_misses`: see `store.summaries`.
     `last_activity_at` has no index, since each turn changes it and the updates must stay HOT in PostgreSQL;
     `activity_hour`, in hours since 1970, changes once an hour at most.
+    `trimmed_seq` is the number of the last row that retention has removed from the log (0: none), and `log_since_hour`
+    from when on retention has to look at the log again: see `store.log_trimming`.
     A thread with `expires_at` is temporary: it is removed then, and until then it is in no list and counts for no user.
     """
 
@@ -125,6 +127,7 @@ class ThreadTable(Base):
     __table_args__ = (
         Index("ix_threads_activity_hour", "activity_hour"),
         Index("ix_threads_created_at_id", "created_at", "id"),
+        Index("ix_threads_log_since_hour", "log_since_hour"),
         Index("ix_threads_agent_id_created_at_id", "agent_id", "created_at", "id"),
         partial_index("ix_threads_counted_for", "counted_for", "id", where="counted_for IS NOT NULL"),
         partial_index("ix_threads_expires_at", "expires_at", where="expires_at IS NOT NULL"),
@@ -143,6 +146,8 @@ class ThreadTable(Base):
     summary_misses: Mapped[dict[str, int] | None] = mapped_column(JSON(none_as_null=True))
     last_activity_at: Mapped[str] = mapped_column(TimestampType, server_default=LONG_AGO)
     activity_hour: Mapped[int] = mapped_column(Integer, server_default="0")
+    trimmed_seq: Mapped[int] = mapped_column(Integer, server_default="0")
+    log_since_hour: Mapped[int] = mapped_column(Integer, server_default="0")
     expires_at: Mapped[str | None] = mapped_column(TimestampType)
 
 
@@ -299,8 +304,9 @@ class MessageFileTable(Base):
 
 
 class ThreadEventTable(Base):
-    """A row of a thread's log, which only grows. `data` is the event's JSON in one line, as clients get it.
+    """A row of a thread's log, which grows at its end, and is trimmed at its beginning by retention.
 
+    `data` is the event's JSON in one line, as clients get it.
     `resets`: after this row, the position in the message in progress starts at 0 again.
     """
 

@@ -1,4 +1,7 @@
-"""The thread's log: append-only rows, numbered without gaps, each written in the transaction of what it reports."""
+"""The thread's log: rows, numbered without gaps, each written in the transaction of what it reports.
+
+They are added at its end alone, and go from its beginning alone: see `log_trimming`.
+"""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -10,7 +13,7 @@ from sqlalchemy import BigInteger, Connection, Integer, Table, bindparam, func, 
 
 from ai_agents.core import json
 from ai_agents.core.events import EventType, event_data
-from ai_agents.core.exceptions import ThreadNotFound
+from ai_agents.core.exceptions import LogTrimmed, ThreadNotFound
 from ai_agents.core.ids import utc_now
 from ai_agents.core.types import CHANGED, LogRow
 from ai_agents.store.models import ThreadEventTable, ThreadTable
@@ -38,6 +41,8 @@ class Reserved:
     is_temporary: bool
 
 
+# With which the rows of a run begin.
+_BEGIN_RUNS = frozenset({"run.queued", "run.started"})
 _NAMES = tuple(each.name for each in fields(LogRow))
 _THREADS, _EVENTS = cast(Table, ThreadTable.__table__), cast(Table, ThreadEventTable.__table__)
 _LOCK = prepared(select(_THREADS.c.last_seq).where(_THREADS.c.id == bindparam("b_thread")).with_for_update())
@@ -237,10 +242,27 @@ def last_reset(connection: Connection, thread_id: str, seq: int) -> int:
     return int(found or 0)
 
 
-def first_of_run(connection: Connection, run_id: str) -> int:
-    """The number of a run's first row; 0 if it has none."""
-    found = connection.execute(select(func.min(_EVENTS.c.seq)).where(_EVENTS.c.run_id == run_id)).scalar_one()
-    return int(found or 0)
+def trimmed_seq(connection: Connection, thread_id: str) -> int:
+    """The number of the last row that retention has removed; 0 where the log is whole. Raises `ThreadNotFound`."""
+    found = connection.scalar(select(ThreadTable.trimmed_seq).where(ThreadTable.id == thread_id))
+    if found is None:
+        raise ThreadNotFound
+    return found
+
+
+def first_of_run(connection: Connection, thread_id: str, run_id: str) -> int:
+    """The number of a run's first row; 0 if it has none. Raises `LogTrimmed` where its first rows are gone."""
+    first = select(_EVENTS.c.seq, _EVENTS.c.type).where(_EVENTS.c.run_id == run_id).order_by(_EVENTS.c.seq).limit(1)
+    row = connection.execute(first).one_or_none()
+    if (row is None or row.type not in _BEGIN_RUNS) and (trimmed := trimmed_seq(connection, thread_id)):
+        raise LogTrimmed(trimmed)
+    return 0 if row is None else int(row.seq)
+
+
+def require_rows_after(connection: Connection, thread_id: str, seq: int) -> None:
+    """Raises `LogTrimmed` where rows after this number are gone."""
+    if seq < (trimmed := trimmed_seq(connection, thread_id)):
+        raise LogTrimmed(trimmed)
 
 
 def waits_of_run(connection: Connection, run_id: str) -> list[int]:

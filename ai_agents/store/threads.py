@@ -89,7 +89,8 @@ def insert_thread(
     """
     thread_id, now = thread_id or new_id(), utc_now()
     row = {"id": thread_id, **values, "last_seq": len(drafts), "version": 1, "created_at": now, "updated_at": now}
-    row |= {"last_activity_at": now, "activity_hour": thread_log.activity_hour(now)}
+    hour = thread_log.activity_hour(now)
+    row |= {"last_activity_at": now, "activity_hour": hour, "log_since_hour": hour}
     row["counted_for"] = totals.NO_USER if owner_id is None or expires_at is not None else owner_id
     if expires_at is not None:
         row["expires_at"] = expires_at

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 from ai_agents.bus.base import TextInProgress, TextSegment
 from ai_agents.core import json
 from ai_agents.core.events import TERMINAL_EVENTS, EventType, event_data
-from ai_agents.core.exceptions import InvalidEventId, ThreadNotFound
+from ai_agents.core.exceptions import InvalidEventId, LogTrimmed, ThreadNotFound
 from ai_agents.core.types import LogRow
 from ai_agents.store import runs, thread_log
 from ai_agents.store.models import ThreadTable
@@ -132,15 +132,17 @@ class Cursor:
 def cursor_in_run(connection: Connection, thread_id: str, run_id: str, after: str | None) -> Cursor | None:
     """The cursor after an event id of a run's stream, else before its first event.
 
-    None where the id is the one of the run's terminal event, after which nothing comes.
-    Raises `RunNotFound`, and `InvalidEventId` for an id that is not of this run's stream.
+    None where the id is the one of the run's terminal event, after which nothing comes. Raises `RunNotFound`,
+    `InvalidEventId` for an id that is not of this run's stream, and `LogTrimmed` where what would come is gone.
     """
     runs.get_row(connection, thread_id, run_id)
     if after is None:
-        first = thread_log.first_of_run(connection, run_id)
-        return _cursor_at(connection, thread_id, run_id, seq=first - 1, position=0)
+        first = thread_log.first_of_run(connection, thread_id, run_id)
+        return _cursor_at(connection, thread_id, run_id, seq=max(0, first - 1), position=0)
     seq, position = parse_event_id(after)
     row = thread_log.find_row(connection, thread_id, seq)
+    if row is None:
+        thread_log.require_rows_after(connection, thread_id, seq - 1)
     if row is None or row.run_id != run_id:
         raise InvalidEventId
     if row.type in TERMINAL_EVENTS:
@@ -151,14 +153,18 @@ def cursor_in_run(connection: Connection, thread_id: str, run_id: str, after: st
 def cursor_in_thread(connection: Connection, thread_id: str, after: str | None) -> Cursor:
     """The cursor after an event id of a thread's stream, else after the newest row of its log.
 
-    Raises `ThreadNotFound`, and `InvalidEventId` for an id beyond the newest row.
+    Raises `ThreadNotFound`, `InvalidEventId` for an id beyond the newest row, and `LogTrimmed` for one before rows that
+    are gone.
     """
-    newest = connection.execute(select(ThreadTable.last_seq).where(ThreadTable.id == thread_id)).scalar_one_or_none()
-    if newest is None:
+    found = select(ThreadTable.last_seq, ThreadTable.trimmed_seq).where(ThreadTable.id == thread_id)
+    log = connection.execute(found).one_or_none()
+    if log is None:
         raise ThreadNotFound
-    seq, position = (newest, 0) if after is None else parse_event_id(after)
-    if seq > newest:
+    seq, position = (log.last_seq, 0) if after is None else parse_event_id(after)
+    if seq > log.last_seq:
         raise InvalidEventId
+    if seq < log.trimmed_seq:
+        raise LogTrimmed(log.trimmed_seq)
     return _cursor_at(connection, thread_id, None, seq=seq, position=position)
 
 

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Iterator
 from ai_agents.bus.base import Bus
 from ai_agents.core import json
 from ai_agents.core.events import Event, event_data
-from ai_agents.core.exceptions import DatabaseUnavailable
+from ai_agents.core.exceptions import DatabaseUnavailable, LogTrimmed, ThreadNotFound
 from ai_agents.core.ids import utc_now
 from ai_agents.core.types import LogRow
 from ai_agents.store import thread_log
@@ -205,14 +205,23 @@ class StreamReader:
         return frames + text if frames else text
 
     async def _read_log(self) -> list[Frame]:
-        """The frames for the next rows of the log. While the database is away there are none, and the reader waits."""
+        """The frames for the next rows of the log. While the database is away there are none, and the reader waits.
+
+        Where rows were trimmed that it has not sent, the stream ends.
+        """
         cursor, database = self._cursor, self._readers.database
         try:
             rows = await database.read(
                 lambda c: thread_log.list_after(c, cursor.thread_id, cursor.seq, limit=_ROWS_PER_QUERY)
             )
-            if not rows and not await database.read(lambda c: thread_log.exists(c, cursor.thread_id)):
-                return cursor.take_rows(self._channel.rows_after(cursor.seq) or [self._deletion()])
+            if not rows or rows[0].seq > cursor.seq + 1:
+                await database.read(lambda c: thread_log.require_rows_after(c, cursor.thread_id, cursor.seq))
+        except LogTrimmed:
+            # Numbers have no gaps. A client that comes back is told what is gone.
+            self.end()
+            return []
+        except ThreadNotFound:
+            return cursor.take_rows(self._channel.rows_after(cursor.seq) or [self._deletion()])
         except DatabaseUnavailable:
             await asyncio.sleep(_RETRY_S)
             self._behind = True

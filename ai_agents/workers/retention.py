@@ -1,5 +1,7 @@
-"""Retention: idle threads, files without a message, and temporary files are removed after their time."""
+"""Retention: idle threads, rows of their logs, files without a message, and temporary files go after their time."""
 
+import asyncio
+import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -11,7 +13,7 @@ from ai_agents.core.exceptions import Conflict
 from ai_agents.core.ids import format_time, utc_now
 from ai_agents.core.types import JsonObject
 from ai_agents.runner.process.periodic import PeriodicTask
-from ai_agents.store import audit, jobs, processes, thread_log
+from ai_agents.store import audit, jobs, log_trimming, processes, thread_log
 from ai_agents.store.database import Database
 from ai_agents.store.job_tables import JobTable
 from ai_agents.store.jobs import ClaimedJob
@@ -22,6 +24,11 @@ from ai_agents.workers.job_context import Effect, FileRemoval, JobContext, all_i
 KIND = "retention"
 _LOOK_EVERY_S = 60.0
 EVERY_S = 3600.0
+# Trimming logs takes so much of a job's time at most; the next job goes on.
+_LOGS_S = 120.0
+_THREADS_AT_ONCE = 100
+# Others read and write meanwhile.
+_PAUSE_S = 0.02
 # After this, the receipts of retention jobs are removed.
 _JOBS_KEPT = timedelta(days=30)
 
@@ -29,7 +36,7 @@ _JOBS_KEPT = timedelta(days=30)
 def request_retention(connection: Connection, periods: Mapping[str, int | None]) -> str | None:
     """The id of the job that removes what is older than its period; None if retention is not due yet.
 
-    `periods`: days for `threads` and for `files`; None keeps them for ever. Of all processes that ask, one gets the
+    `periods`: days for `threads`, `files` and `log`; None keeps them for ever. Of all processes that ask, one gets the
     id each hour.
     """
     due = any(periods.values()) or connection.scalar(select(exists().where(*_is_expired())))
@@ -54,17 +61,21 @@ def retention_tasks(
 
 
 async def remove_expired(context: JobContext, job: ClaimedJob) -> Effect:
-    """Remove what is older than the job's periods; the result counts `threads` and `files`.
+    """Remove what is older than the job's periods; the result counts `threads`, `files` and `log_rows`.
 
     Raises `StorageUnavailable` where the content of a file could not be removed.
     """
-    removed = {"threads": await _remove_threads(context, job), "files": await _remove_files(context, job)}
+    removed = {"threads": await _remove_threads(context, job)}
+    removed["log_rows"], is_left = await _trim_logs(context, job)
+    removed["files"] = await _remove_files(context, job)
 
     def end(connection: Connection) -> JsonObject:
         before = format_time(datetime.now(UTC) - _JOBS_KEPT)
         connection.execute(
             delete(JobTable).where(JobTable.status == "completed", JobTable.kind == KIND, JobTable.finished_at < before)
         )
+        if is_left:
+            processes.make_due(connection, KIND)
         if any(removed.values()):
             audit.record(connection, audit.Act("retention.remove", None, details=removed))
         return dict(removed)
@@ -102,6 +113,24 @@ def _remove_if_idle(connection: Connection, thread_id: str, before: str) -> bool
         return False
     delete_thread(connection, thread_id)
     return True
+
+
+async def _trim_logs(context: JobContext, job: ClaimedJob) -> tuple[int, bool]:
+    """How many rows are gone, and whether there is more to do than fits into the time of a job."""
+    before, removed, ends_at = _before(job.payload.get("log")), 0, time.monotonic() + _LOGS_S
+    if before is None:
+        return 0, False
+    find = partial(log_trimming.threads_to_trim, before=before, limit=_THREADS_AT_ONCE)
+    while found := await context.database.read(find, long=True):
+        for thread_id in found:
+            step = partial(log_trimming.trim, thread_id=thread_id, before=before)
+            while (trimmed := await context.database.write(step, long=True)).more:
+                removed += trimmed.rows
+                await asyncio.sleep(_PAUSE_S)
+            removed += trimmed.rows
+            if time.monotonic() > ends_at:
+                return removed, True
+    return removed, False
 
 
 async def _remove_files(context: JobContext, job: ClaimedJob) -> int:

@@ -81,7 +81,7 @@ async def get_run(thread: OnThread, run_id: str, user: ScopedUser, container: Ap
     responses={
         200: {"content": EVENTS},
         204: {"description": "The client has the last event already."},
-        **failures(*USER, "invalid_request", "invalid_event_id", "not_found"),
+        **failures(*USER, "invalid_request", "invalid_event_id", "not_found", "log_trimmed"),
     },
 )
 async def stream_run_events(
@@ -166,7 +166,7 @@ async def list_approvals(
     tags=["events"],
     response_model=EventPage,
     response_description="Events as they happen, or the log as a list.",
-    responses={200: {"content": EVENTS}, **failures(*USER, *PAGE, "invalid_event_id", "not_found")},
+    responses={200: {"content": EVENTS}, **failures(*USER, *PAGE, "invalid_event_id", "not_found", "log_trimmed")},
 )
 async def stream_thread_events(
     request: Request,

@@ -110,7 +110,10 @@ async def _require(
 async def read_run(
     container: Container, thread: ThreadAccess, run_id: str, *, after: str | None, right: ReadRight
 ) -> StreamReader | None:
-    """A stream of a run's events; None if the last event has been read. Raises `RunNotFound`, `InvalidEventId`."""
+    """A stream of a run's events; None if the last event has been read.
+
+    Raises `RunNotFound`, `InvalidEventId`, `LogTrimmed`.
+    """
     check_id(run_id, RunNotFound)
     return await container.runner.read_run(thread.thread_id, run_id, after=after, right=right)
 
@@ -118,7 +121,7 @@ async def read_run(
 async def read_thread(
     container: Container, thread: ThreadAccess, *, after: str | None, right: ReadRight
 ) -> StreamReader:
-    """A stream of all events of a thread. Raises `ThreadNotFound`, `InvalidEventId`."""
+    """A stream of all events of a thread. Raises `ThreadNotFound`, `InvalidEventId`, `LogTrimmed`."""
     return await container.runner.read_thread(thread.thread_id, after=after, right=right)
 
 
@@ -130,18 +133,28 @@ async def follow_threads(container: Container, user: Principal, *, shared: bool,
 
 
 async def list_events(container: Container, thread_id: str, page: PageArguments, *, newest_first: bool) -> JsonObject:
-    """A page of the thread's log; `after` is an event id. Raises `InvalidEventId`."""
+    """A page of the thread's log; `after` is an event id.
 
-    def read(connection: Connection) -> Sequence[LogRow]:
+    Raises `InvalidEventId`, and `LogTrimmed` for the page that begins with rows that are gone.
+    """
+    limit = page["limit"]
+
+    def read(connection: Connection) -> tuple[Sequence[LogRow], bool]:
+        """The rows, one more than are asked for, and whether there were others behind them that are gone."""
         # Ids follow the same rules as in streams.
         seq = None if page["after"] is None else cursor_in_thread(connection, thread_id, page["after"]).seq
-        if newest_first:
-            return thread_log.list_before(connection, thread_id, seq, limit=page["limit"] + 1)
-        return thread_log.list_after(connection, thread_id, seq or 0, limit=page["limit"] + 1)
+        if not newest_first:
+            rows = thread_log.list_after(connection, thread_id, seq or 0, limit=limit + 1)
+            thread_log.require_rows_after(connection, thread_id, seq or 0)
+            return rows, False
+        rows = thread_log.list_before(connection, thread_id, seq, limit=limit + 1)
+        if not rows:
+            thread_log.require_rows_after(connection, thread_id, 0)
+        return rows, bool(rows) and rows[-1].seq > 1
 
-    rows = await container.conn.database.read(read, long=True)
-    shown = rows[: page["limit"]]
-    following = f"{shown[-1].seq}-0" if len(rows) > page["limit"] else None
+    rows, has_gone = await container.conn.database.read(read, long=True)
+    shown = rows[:limit]
+    following = f"{shown[-1].seq}-0" if len(rows) > limit or has_gone else None
     return {"data": [_to_dict(row) for row in shown], "next": following}
 
 

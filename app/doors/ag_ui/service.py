@@ -190,7 +190,7 @@ def _history(connection: Connection, of: Run | str, after: str | None) -> list[M
     if isinstance(of, str):
         found = list_messages(connection, of, limit=MOST_SHOWN, order="desc")
     else:
-        end = parse_event_id(after)[0] if after else thread_log.first_of_run(connection, of["id"])
+        end = parse_event_id(after)[0] if after else thread_log.first_of_run(connection, of["thread_id"], of["id"])
         before = None if not end else pages.encode_cursor(end + 1)
         found = list_messages(connection, of["thread_id"], limit=MOST_SHOWN, after=before, order="desc")
     return list(reversed(found["data"]))

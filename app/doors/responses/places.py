@@ -9,6 +9,7 @@ from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.store import foreign_ids, messages
 from ai_agents.store import threads as stored_threads
 from ai_agents.store.foreign_ids import OtherAgent
+from ai_agents.store.pages import MAX_SEQ
 from app.container import Container
 from app.doors.responses.conversations import Conversation, add_messages, find_conversation, key_of
 from app.doors.responses.reading import StoredResponse
@@ -112,8 +113,12 @@ async def _after_response(container: Container, user: Principal, previous: Store
         """The last message of the response; None where no message of the thread is later."""
         if not previous.is_whole:
             return None  # the thread is busy
-        last_seq = previous.rows[-1].seq
         newest = messages.list_messages(connection, run["thread_id"], limit=1, order="desc")["data"]
+        if previous.trimmed is not None:
+            # It is told no longer where in its run it ended: it ends with the run.
+            end = messages.find_last_of_run(connection, run["id"], through_seq=MAX_SEQ)
+            return end if newest and newest[0]["id"] != end else None
+        last_seq = previous.rows[-1].seq
         if newest and (newest[0]["seq"] or 0) > last_seq:
             return messages.find_last_of_run(connection, run["id"], through_seq=last_seq)
         return None

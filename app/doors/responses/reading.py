@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from ai_agents.core import json
 from ai_agents.core.events import TERMINAL_EVENTS
-from ai_agents.core.exceptions import NotFound, RunNotFound
+from ai_agents.core.exceptions import LogTrimmed, NotFound, RunNotFound
 from ai_agents.core.parts import tools_from_stored
 from ai_agents.core.rows import Run
 from ai_agents.core.types import JsonObject, LogRow
@@ -35,6 +35,7 @@ class StoredResponse:
     """A response, whole or as far as it has come.
 
     `rows` are those that its frames are made of. `waited_for` is the event `run.waiting` before it began, if one was.
+    `trimmed`: retention has removed its rows. It has ended, and its messages are there.
     """
 
     id: ResponseId
@@ -43,6 +44,7 @@ class StoredResponse:
     rows: Sequence[LogRow]
     user_message_id: str
     waited_for: JsonObject | None = None
+    trimmed: LogTrimmed | None = None
 
     @property
     def approved(self) -> list[str]:
@@ -57,14 +59,16 @@ class StoredResponse:
     @property
     def is_whole(self) -> bool:
         """Whether it has ended."""
-        return bool(self.rows) and _ends(self.rows[-1])
+        return self.trimmed is not None or (bool(self.rows) and _ends(self.rows[-1]))
 
     def frames(self, *, after: int = -1, known: int | None = None, silent: bool = False) -> ResponseFrames:
         """Its frames, before the first one; see `ResponseFrames`."""
         return ResponseFrames(self.head, after=after, known=known, silent=silent, approved_calls=self.approved)
 
     def fold(self) -> ResponseFrames:
-        """How far it has come: its state, and the number of the next frame."""
+        """How far it has come: its state, and the number of the next frame. Raises `LogTrimmed`."""
+        if self.trimmed is not None:
+            raise self.trimmed
         frames = self.frames(silent=True)
         if self.id.after_seq:
             frames.begin()
@@ -94,13 +98,15 @@ def read_response(
         raise ResponseNotFound from None
     waited_for: JsonObject | None = None
     created_at = row["created_at"]
-    if asked_id.after_seq:
-        before = thread_log.find_row(connection, thread_id, asked_id.after_seq)
-        if before is None or before.run_id != asked_id.run_id or before.type != "run.waiting":
-            raise ResponseNotFound
-        created_at = before.created_at
-        waited_for = json.loads(before.data)
-    rows = _rows_of(connection, thread_id, asked_id)
+    trimmed: LogTrimmed | None = None
+    rows: list[LogRow] = []
+    try:
+        if asked_id.after_seq:
+            before = _find_wait(connection, thread_id, asked_id)
+            created_at, waited_for = before.created_at, json.loads(before.data)
+        rows = _rows_of(connection, thread_id, asked_id)
+    except LogTrimmed as error:
+        trimmed = error
     message = messages.find_message(connection, thread_id, row["user_message_id"])
     stored = cast("dict[str, Any]", (message or {"metadata": {}})["metadata"].get(ASKED) or {})
     model = stored.pop("model", None) or row["agent_id"]
@@ -115,12 +121,22 @@ def read_response(
     if is_fetched and (not asked.get("store", True) or foreign_ids.find(connection, gone) is not None):
         raise ResponseNotFound
     head = ResponseHead(str(asked_id), created_at, model, asked)
-    return StoredResponse(asked_id, runs.to_public(row), head, rows, row["user_message_id"], waited_for)
+    return StoredResponse(asked_id, runs.to_public(row), head, rows, row["user_message_id"], waited_for, trimmed)
+
+
+def _find_wait(connection: Connection, thread_id: str, asked_id: ResponseId) -> LogRow:
+    """The row `run.waiting` before its beginning. Raises `ResponseNotFound`, `LogTrimmed`."""
+    row = thread_log.find_row(connection, thread_id, asked_id.after_seq)
+    if row is None:
+        thread_log.require_rows_after(connection, thread_id, asked_id.after_seq - 1)
+    if row is None or row.run_id != asked_id.run_id or row.type != "run.waiting":
+        raise ResponseNotFound
+    return row
 
 
 def _rows_of(connection: Connection, thread_id: str, asked_id: ResponseId) -> list[LogRow]:
-    """The rows after its beginning, up to its end or the newest."""
-    seq = asked_id.after_seq or max(0, thread_log.first_of_run(connection, asked_id.run_id) - 1)
+    """The rows after its beginning, up to its end or the newest. Raises `LogTrimmed`."""
+    seq = asked_id.after_seq or max(0, thread_log.first_of_run(connection, thread_id, asked_id.run_id) - 1)
     found: list[LogRow] = []
     while True:
         page = thread_log.list_after(connection, thread_id, seq, run_id=asked_id.run_id, limit=_ROWS_PER_QUERY)
@@ -157,7 +173,12 @@ def hide_response(connection: Connection, found: StoredResponse) -> None:
 
 
 def input_of(connection: Connection, found: StoredResponse) -> list[JsonObject]:
-    """The items that its request said: the user's message, or the answers to the calls that waited."""
+    """The items that its request said: the user's message, or the answers to the calls that waited.
+
+    Raises `LogTrimmed` for answers that the log tells of no longer.
+    """
+    if found.trimmed is not None and found.id.after_seq:
+        raise found.trimmed
     if found.waited_for is None:
         message = messages.find_message(connection, found.run["thread_id"], found.user_message_id)
         return [] if message is None else message_items(message, (), {})

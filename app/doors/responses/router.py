@@ -112,7 +112,7 @@ async def create_response(
     "/v1/responses/{response_id}",
     response_model=ResponseRead,
     response_description="The response, or its events.",
-    responses={200: {"content": EVENTS}, **failures(*USER, "invalid_request", "not_found", form=FORM)},
+    responses={200: {"content": EVENTS}, **failures(*USER, "invalid_request", "not_found", "log_trimmed", form=FORM)},
 )
 async def get_response(
     request: Request,
@@ -154,7 +154,7 @@ async def delete_response(found: OnResponse, user: ScopedUser, container: AppCon
     "/v1/responses/{response_id}/cancel",
     response_model=ResponseRead,
     response_description="The response as it ended.",
-    responses=failures(*USER, "not_found", "forbidden", form=FORM),
+    responses=failures(*USER, "not_found", "forbidden", "log_trimmed", form=FORM),
 )
 async def cancel_response(found: OnResponse, user: ScopedUser, container: AppContainer) -> Response:
     """Cancel a response. What it has said so far is kept. One that has ended stays as it is."""
@@ -165,7 +165,7 @@ async def cancel_response(found: OnResponse, user: ScopedUser, container: AppCon
     "/v1/responses/{response_id}/input_items",
     response_model=ItemPage,
     response_description="What was said.",
-    responses=failures(*USER, "invalid_request", "invalid_cursor", "not_found", form=FORM),
+    responses=failures(*USER, "invalid_request", "invalid_cursor", "not_found", "log_trimmed", form=FORM),
 )
 async def list_input_items(found: OnResponse, container: AppContainer, page: Items) -> Response:
     """What the request of a response said: a message, or answers to calls."""
