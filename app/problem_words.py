@@ -71,6 +71,12 @@ PROBLEMS: Mapping[str, Words] = {
     ),
     "last_owner": Words("The last owner would be removed or demoted.", "Give another user the role `owner` first."),
     "conflict": Words("The state of the thing does not allow this.", "Read it again; `detail` says what it is."),
+    "log_trimmed": Words(
+        "Events that you ask for are kept no longer; the messages are.",
+        "Read the messages, then stream the thread after `last_event_id`: "
+        "[events that are gone](streaming.md#events-that-are-gone).",
+        members=("trimmed_seq", "last_event_id"),
+    ),
     "precondition_failed": Words(
         "The thing has changed since you read it: its version is not that of `If-Match`.",
         "Read it again, and decide again.",

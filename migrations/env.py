@@ -25,7 +25,7 @@ def _migrate(connection: Connection) -> None:
         include_name=lambda name, _kind, _parents: not str(name).startswith(_UNSEEN),
         # Both databases can roll back DDL, so a failed migration leaves nothing behind.
         transactional_ddl=True,
-        # On PostgreSQL each is committed by itself: it keeps the locks of none, and may be one outside of a transaction.
+        # On PostgreSQL each is committed by itself: it keeps no locks of others, and may be outside of a transaction.
         # On SQLite one transaction holds the file from the beginning.
         transaction_per_migration=connection.dialect.name == "postgresql",
     )

@@ -305,7 +305,8 @@ class Client:
     async def stream_thread_events(self, thread_id: str, *, after: str | None = None) -> AsyncGenerator[Event, None]:
         """Everything that happens in a thread from now on, or after the event with this id (`0-0`: from its beginning).
 
-        It ends when the thread is deleted.
+        It ends when the thread is deleted. Raises `ServiceProblem` with the code `log_trimmed` where what would come is
+        kept no longer: read the messages, and go on after `problem["last_event_id"]`.
         """
         path = _path("threads", thread_id, "events")
         if after is None:  # so that nothing is missed if the connection breaks before the first event
@@ -318,10 +319,13 @@ class Client:
                     yield event
 
     def list_thread_events(
-        self, thread_id: str, *, order: Literal["asc", "desc"] = "asc"
+        self, thread_id: str, *, order: Literal["asc", "desc"] = "asc", after: str | None = None
     ) -> AsyncGenerator[JsonObject]:
-        """The log of a thread: each event's data with its `seq` and `created_at`."""
-        return self._list(_path("threads", thread_id, "events"), order=order)
+        """The log of a thread: each event's data with its `seq` and `created_at`; `after` the event with this id.
+
+        Where the service keeps events for a time only, it ends with the problem `log_trimmed` at what is gone.
+        """
+        return self._list(_path("threads", thread_id, "events"), order=order, after=after)
 
     def follow_threads(self, *, shared: bool = False) -> AsyncGenerator[Event | None, None]:
         """Hints on all threads that the user sees: `thread.activity` and `thread.deleted`, without end.
@@ -394,8 +398,8 @@ class Client:
         )
         return response.json()
 
-    async def _list(self, path: str, **params: Any) -> AsyncGenerator[Any]:
-        cursor: str | None = None
+    async def _list(self, path: str, *, after: str | None = None, **params: Any) -> AsyncGenerator[Any]:
+        cursor = after
         while True:
             page = await self._get(path, limit=_PAGE, after=cursor, **params)
             for item in page["data"]:

@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, cast
 
-from sqlalchemy import Connection, Row, Table, delete, func, select, update
+from sqlalchemy import Connection, Table, delete, func, select, update
 
 from ai_agents.core.events import TERMINAL_EVENTS
 from ai_agents.core.ids import utc_now
@@ -110,7 +110,7 @@ def _look(connection: Connection, thread_id: str, trimmed: int, before: str, *, 
     return look
 
 
-def _pass(look: _Look, rows: Iterable[Row[Any]], before: str, *, last: int) -> None:
+def _pass(look: _Look, rows: Iterable[Any], before: str, *, last: int) -> None:
     for seq, run_id, kind, created_at in rows:
         if created_at >= before:
             look.first_kept = created_at

@@ -19,6 +19,7 @@ from tests.api.test_files import SeeingProvider
 from tests.doors.openresponses import check_response, read_frames
 from tests.doors.support import check_openai_error
 from tests.fakes.samples import png
+from tests.support.trimming import trim_logs
 
 CALCULATOR = [{"name": "calculator", "approval": "never"}]
 CAREFUL = [{"name": "calculator", "approval": "always"}]
@@ -512,3 +513,26 @@ async def test_a_request_that_a_client_sends_again_gets_the_response_that_it_beg
         assert again.json() == first.json()
         assert texts_of((await caller.post(input="Hi")).json()) == ["Two."]
         assert len(caller.provider.requests) == len((await caller.http.get("/threads")).json()["data"]) == 2
+
+
+async def test_a_response_whose_log_is_trimmed_is_gone_and_its_conversation_goes_on(small_live: Live) -> None:
+    async with calling(small_live, "One.", "Two.", "Three.", "Instead.") as caller:
+        first = await caller.respond(input="First?")
+        second = await caller.respond(input="Second?", previous_response_id=first["id"])
+        await trim_logs(small_live.container.conn.database)
+
+        for response in (first, second):
+            path = f"/v1/responses/{response['id']}"
+            for query in ({}, {"stream": True}, {"stream": True, "starting_after": 2}):
+                error = check_openai_error(await caller.http.get(path, params=query), 410, "log_trimmed")
+                assert error["last_event_id"] == "5-0"
+            said = (await caller.http.get(f"{path}/input_items")).json()["data"]
+            assert said[0]["content"][0]["text"] in ("First?", "Second?"), "the messages are there"
+        third = await caller.respond(input="Third?", previous_response_id=second["id"])
+        assert texts_of(third) == ["Three."]
+        other = await caller.respond(input="Another?", previous_response_id=first["id"])
+        assert texts_of(other) == ["Instead."]
+        said_before = [message.parts[0].text for message in caller.provider.requests[-1].messages]  # type: ignore[union-attr]  # texts alone
+        assert said_before == ["First?", "One.", "Another?"], "a fork that ends with the first"
+        assert (await caller.http.delete(f"/v1/responses/{second['id']}")).status_code == 200
+        check_openai_error(await caller.http.get(f"/v1/responses/{second['id']}"), 404, "not_found")

@@ -22,6 +22,7 @@ from ai_agents import (
     RunStore,
     ThreadStore,
 )
+from ai_agents.core.exceptions import LogTrimmed
 from ai_agents.moving import exporting, importing
 from ai_agents.moving.exporting import Export
 from ai_agents.moving.importing import Import
@@ -31,8 +32,11 @@ from ai_agents.store import totals
 from ai_agents.store.database import Database
 from ai_agents.store.models import ThreadTable
 from ai_agents.store.roles import RoleStore
+from ai_agents.store.thread_log import trimmed_seq
+from ai_agents.streams.cursor import cursor_in_thread
 from ai_agents.testing import ScriptedProvider, tool_call
 from tests.support.examples import FUZZ
+from tests.support.trimming import trim_logs
 
 USER = "ada"
 
@@ -246,3 +250,32 @@ async def test_what_is_no_export_is_refused(lines: list[str], reason: str) -> No
         await imported(database, lines)
     assert str(caught.value) == reason
     await database.close()
+
+
+async def test_a_thread_whose_log_is_trimmed_says_so_where_it_is_imported_too(
+    source: DatabaseHandle, target: Database, tmp_path: Path
+) -> None:
+    here = Attachments(source, DiskStore(tmp_path / "a"))
+    thread_id = await fill(source, here)
+    await trim_logs(source.database)
+    lines = await exported(source, None)
+    told = await imported(target, lines)
+    assert told[-1].result == "imported", str(told[-1])
+    trimmed = await source.database.read(lambda c: trimmed_seq(c, thread_id))
+    assert trimmed > 0
+    assert await target.read(lambda c: trimmed_seq(c, thread_id)) == trimmed
+    with pytest.raises(LogTrimmed):
+        await target.read(lambda c: cursor_in_thread(c, thread_id, "0-0"))
+    assert (await target.read(lambda c: cursor_in_thread(c, thread_id, None))).seq > trimmed
+
+
+async def test_an_export_of_a_version_without_trimmed_logs_is_imported(
+    source: DatabaseHandle, target: Database, tmp_path: Path
+) -> None:
+    thread_id = await fill(source, Attachments(source, DiskStore(tmp_path / "a")))
+    records = [json.loads(line) for line in await exported(source, None)]
+    for record in records:
+        record.pop("trimmed_seq", None)
+    told = await imported(target, [json.dumps(record) for record in records])
+    assert told[-1].result == "imported", str(told[-1])
+    assert await target.read(lambda c: trimmed_seq(c, thread_id)) == 0

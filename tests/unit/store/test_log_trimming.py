@@ -60,8 +60,8 @@ class Thread:
         one = (ThreadEventTable.thread_id == self.id, ThreadEventTable.seq == seq)
         self.connection.execute(update(ThreadEventTable).where(*one).values(created_at=at))
         if message:
-            row = {"id": new_id(), "thread_id": self.id, "run_id": run_id, "seq": seq, "role": "user", "parts": []}
-            row |= {"status": "completed", "metadata": {}, "created_at": at, "refused": False}
+            row: dict[str, Any] = {"id": new_id(), "thread_id": self.id, "run_id": run_id, "seq": seq, "role": "user"}
+            row |= {"parts": [], "status": "completed", "metadata": {}, "created_at": at, "refused": False}
             self.connection.execute(insert(MessageTable), row)
 
     def _new(self, number: int) -> str:
@@ -106,8 +106,7 @@ def rest_of(thread: Thread, find: Callable[[], Cursor | None]) -> list[LogRow] |
     try:
         cursor = find()
     except LogTrimmed as error:
-        assert error.trimmed_seq == thread_log.trimmed_seq(thread.connection, thread.id)
-        return None
+        return None if error.trimmed_seq == thread_log.trimmed_seq(thread.connection, thread.id) else []
     if cursor is None:
         return []
     return thread_log.list_after(thread.connection, thread.id, cursor.seq, run_id=cursor.run_id, limit=1_000)
@@ -138,21 +137,19 @@ def check(thread: Thread) -> None:
             assert rest_of(thread, find) == (None if row.seq <= trimmed else own[number + 1 :])
 
 
-@pytest.mark.parametrize("batch", [1, 500])
 def test_a_trimmed_thread_answers_all_that_comes_after_a_place_or_that_it_is_gone(
-    database_url: str, batch: int, monkeypatch: pytest.MonkeyPatch
+    database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(log_trimming, "_BATCH", batch)
-
     def look(connection: Connection) -> None:
         connection.info[LOG_ROWS] = []
 
         @settings(examples(20), suppress_health_check=list(HealthCheck))
-        @given(STEPS)
-        @example([("begin", 0), ("say", 0), ("end", 0), ("old", 0)])
-        @example([("begin", 0), ("queue", 1), ("end", 0), ("old", 0), ("begin", 1), ("say", 1), ("end", 1)])
-        @example([("begin", 0), ("say", 0), ("wait", 0), ("queue", 1), ("end", 1), ("end", 0), ("old", 0)])
-        def holds(steps: list[tuple[str, int]]) -> None:
+        @given(STEPS, st.sampled_from((1, 500)))
+        @example([("begin", 0), ("say", 0), ("end", 0), ("old", 0)], 500)
+        @example([("begin", 0), ("queue", 1), ("end", 0), ("old", 0), ("begin", 1), ("say", 1), ("end", 1)], 1)
+        @example([("begin", 0), ("say", 0), ("wait", 0), ("queue", 1), ("end", 1), ("end", 0), ("old", 0)], 500)
+        def holds(steps: list[tuple[str, int]], batch: int) -> None:
+            monkeypatch.setattr(log_trimming, "_BATCH", batch)
             with connection.begin_nested() as step:
                 thread = Thread(connection, steps)
                 messages = thread.messages()

@@ -178,7 +178,7 @@ async def test_retention_counts_only_files_that_are_gone(make_bench: MakeBench, 
     job = await run_job(bench, str(job_id), DiskStore(tmp_path / folder))
 
     if folder == "files":
-        assert (job["status"], job["result"]) == ("completed", {"threads": 0, "files": 1})
+        assert (job["status"], job["result"]) == ("completed", {"threads": 0, "files": 1, "log_rows": 0})
     else:
         assert (job["status"], job["result"]) == ("queued", None)
         assert "1 file could not be removed" in str(job["error"])
@@ -222,7 +222,7 @@ async def test_what_is_left_of_a_deleted_file_goes_once_no_message_refers_to_it(
         await bench.conn.database.write(lambda c: c.execute(delete(PeriodicTaskTable)))
         job_id = await bench.conn.database.write(lambda c: request_retention(c, {"threads": None, "files": 7}))
         job = await run_job(bench, str(job_id), store)
-        assert (job["status"], job["result"]) == ("completed", {"threads": 0, "files": count})
+        assert (job["status"], job["result"]) == ("completed", {"threads": 0, "files": count, "log_rows": 0})
         if not count:
             await ThreadStore(bench.conn).delete(thread_id)
     assert await filenames(bench.conn) == []

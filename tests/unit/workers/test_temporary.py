@@ -66,7 +66,7 @@ async def test_what_is_temporary_counts_for_no_user_is_in_no_list_and_goes_at_it
     assert job_id is not None
     job = await run_job(bench, job_id, store)
 
-    assert job["result"] == {"threads": 0, "files": 1}
+    assert job["result"] == {"threads": 0, "files": 1, "log_rows": 0}
     assert await filenames(bench.conn) == []
     assert await database.read(lambda c: find_totals(c, "alice")) == totals
     assert await database.read(lambda c: jobs.find_open(c, "retention", "retention")) is None
