@@ -402,9 +402,10 @@ class JobSettings(BaseSettings):
         None,
         description="Files that no message refers to are deleted after this time. If it is not set, they stay.",
     )
-
     retain_log_days: Days | None = Field(
-        None, description="Events of runs that are over are no longer kept after this time. Default: for ever."
+        None,
+        description="Events of runs that are over are [kept no longer](operations.md#how-long-logs-are-kept) than this. "
+        "Messages stay in any case. If it is not set, all stay.",
     )
 
     @property

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from sqlalchemy import Connection, create_engine, event, text
+from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import NullPool
@@ -15,8 +15,9 @@ from sqlalchemy.pool import NullPool
 from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.core.extras import require
 from ai_agents.store.database import normalize_url
+from ai_agents.store.migration_waits import be_alone, patiently
 from ai_agents.store.models import SCHEMA_REVISION
-from ai_agents.store.opening import check_server, current_revision, explained, newer_schema
+from ai_agents.store.opening import check_server, current_revision, explained, is_newer, newer_schema
 from ai_agents.store.postgres_urls import connect_arguments
 from ai_agents.store.sqlite_files import make_file
 
@@ -24,18 +25,17 @@ if TYPE_CHECKING:
     from alembic.config import Config
 
 T = TypeVar("T")
-# The key of an advisory lock, which no other program should use: the letters "aiag".
-_LOCK = 0x61696167
 # How long a process waits for another one that migrates the same SQLite file.
 _SQLITE_BUSY_S = 120
 _CONNECT_S = 10.0
 
 
 def upgrade(url: str, revision: str = "head") -> None:
-    """Apply the missing migrations, all or none. An event loop may be running in this thread.
+    """Apply the missing migrations. An event loop may be running in this thread.
 
-    If several processes do so at once, one of them works, and the others wait and find nothing to do.
-    Raises `DatabaseUnavailable`, also if a newer version of this program has migrated the database.
+    Each is applied as a whole or not at all; on SQLite all together. If several processes do so at once, one of them
+    works, and the others wait and find nothing to do. Raises `DatabaseUnavailable`, also if a newer version of this
+    program has migrated the database, and `DatabaseBusy` where a transaction holds a table for too long.
     """
     require("alembic")
     from alembic import command
@@ -43,7 +43,7 @@ def upgrade(url: str, revision: str = "head") -> None:
 
     def work(connection: Connection) -> None:
         check_server(connection, normalize_url(url))
-        command.upgrade(config_for(connection), revision)
+        patiently(connection, lambda: command.upgrade(config_for(connection), revision))
         connection.commit()
 
     try:
@@ -60,6 +60,16 @@ def current(url: str, *, connect_s: float = _CONNECT_S) -> str | None:
 def is_current(url: str) -> bool:
     """Whether no migration is missing; it takes one query. Raises `DatabaseUnavailable`."""
     return current(url) == SCHEMA_REVISION
+
+
+def is_usable(url: str) -> bool:
+    """Whether this version works with the database as it is: at its schema, or at one of a newer version.
+
+    What a migration adds does not stand in the way of the version before it, which goes on, and may be started again,
+    while processes are replaced one by one. Raises `DatabaseUnavailable`.
+    """
+    revision = current(url)
+    return revision is not None and (revision == SCHEMA_REVISION or is_newer(revision))
 
 
 def config_for(connection: Connection) -> "Config":
@@ -119,14 +129,13 @@ async def _on_postgres(url: URL, work: Callable[[Connection], T], *, alone: bool
     require("asyncpg")
     import asyncpg
 
-    address, arguments = connect_arguments(url, timeout=connect_s)
+    # A time limit for each statement is for queries, not for an index of a large table.
+    address, arguments = connect_arguments(url.difference_update_query(["command_timeout"]), timeout=connect_s)
     engine = create_async_engine(address, poolclass=NullPool, connect_args=arguments)
     try:
         async with engine.connect() as connection:
             if alone:
-                # A lock of the session: it outlasts the work's commits and ends with the connection.
-                await connection.execute(text("SELECT pg_advisory_lock(:key)"), {"key": _LOCK})
-                await connection.commit()
+                await be_alone(connection)
             return await connection.run_sync(work)
     except asyncpg.PostgresError as error:  # opening a connection raises the driver's own error
         raise DatabaseUnavailable from error

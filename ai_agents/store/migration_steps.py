@@ -17,8 +17,10 @@ def create_index_beside(name: str, table: str, columns: Sequence[str], *, where:
         return
     with op.get_context().autocommit_block():
         # It waits for transactions that are older, and nothing waits for it.
+        usual = op.get_bind().execute(text("SHOW lock_timeout")).scalar_one()
         op.execute("SET lock_timeout = 0")
         op.execute(f'DROP INDEX CONCURRENTLY IF EXISTS "{name}"')
         condition = "" if where is None else f" WHERE {where}"
         named = ", ".join(f'"{column}"' for column in columns)
         op.execute(f'CREATE INDEX CONCURRENTLY "{name}" ON "{table}" ({named}){condition}')
+        op.execute(f"SET lock_timeout = '{usual}'")

@@ -146,9 +146,9 @@ class ThreadTable(Base):
     summary_misses: Mapped[dict[str, int] | None] = mapped_column(JSON(none_as_null=True))
     last_activity_at: Mapped[str] = mapped_column(TimestampType, server_default=LONG_AGO)
     activity_hour: Mapped[int] = mapped_column(Integer, server_default="0")
+    expires_at: Mapped[str | None] = mapped_column(TimestampType)
     trimmed_seq: Mapped[int] = mapped_column(Integer, server_default="0")
     log_since_hour: Mapped[int] = mapped_column(Integer, server_default="0")
-    expires_at: Mapped[str | None] = mapped_column(TimestampType)
 
 
 class SummaryTable(Base):

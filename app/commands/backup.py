@@ -17,7 +17,7 @@ def _add_backup(parser: argparse.ArgumentParser) -> None:
 
 def _back_up(arguments: argparse.Namespace) -> None:
     from ai_agents.store import audit
-    from ai_agents.store.migrate import is_current
+    from ai_agents.store.migrate import is_usable
     from app.commands.backups import back_up, keys_left_out
 
     make_private_files()
@@ -25,7 +25,7 @@ def _back_up(arguments: argparse.Namespace) -> None:
     path = arguments.file or Path(f"ai-agents-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.tar.gz")
     with Progress() as progress:
         made = back_up(settings, path, progress.tell, with_keys=arguments.with_keys)
-    if is_current(settings.direct_database):
+    if is_usable(settings.direct_database):
         act = audit.Act("backup", None, details={"files": made["files"]})
         with_database(settings, lambda d: d.write(lambda c: audit.record(c, act)))
     else:

@@ -31,17 +31,17 @@ def make_private_files() -> None:
 
 
 def upgrade(settings: "Settings") -> None:
-    """Bring the database to this version's schema. Raises `DatabaseUnavailable`."""
+    """Bring the database to this version's schema, unless it is at a newer one. Raises `DatabaseUnavailable`."""
     from ai_agents.store import migrate
 
-    if not migrate.is_current(settings.direct_database):
+    if not migrate.is_usable(settings.direct_database):
         migrate.upgrade(settings.direct_database)
 
 
 def require_schema(settings: "Settings") -> None:
-    """End with a sentence where the database is not at this version's schema. Raises `DatabaseUnavailable`."""
+    """End with a sentence where the database is not yet at this version's schema. Raises `DatabaseUnavailable`."""
     from ai_agents.store.database import normalize_url
-    from ai_agents.store.migrate import is_current
+    from ai_agents.store.migrate import is_usable
     from ai_agents.store.sqlite_files import database_file
 
     url = normalize_url(settings.direct_database)
@@ -49,7 +49,7 @@ def require_schema(settings: "Settings") -> None:
     if file is not None and not file.exists():
         # Looking at it would make it.
         sys.exit(f"There is no database {file.absolute()}: `ai-agents migrate` makes it, or the settings name another.")
-    if not is_current(settings.direct_database):
+    if not is_usable(settings.direct_database):
         sys.exit("The database is not at the schema of this version: run `ai-agents migrate` first.")
 
 

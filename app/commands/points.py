@@ -158,9 +158,12 @@ class _DatabasePoints:
         revision = await asyncio.to_thread(migrate.current, self._settings.direct_database, connect_s=_LOOK_S)
         if revision is None:
             raise Fault("it has no tables yet: `ai-agents migrate` or `ai-agents serve` makes them")
+        if is_newer(revision):
+            return f"schema {revision}, of a newer version; that of this one is {SCHEMA_REVISION}"
         if revision != SCHEMA_REVISION:
-            hint = "a newer version has migrated it" if is_newer(revision) else "run `ai-agents migrate`"
-            raise Fault(f"its schema is {revision}, and that of this version {SCHEMA_REVISION}: {hint}")
+            raise Fault(
+                f"its schema is {revision}, and that of this version {SCHEMA_REVISION}: run `ai-agents migrate`"
+            )
         return f"schema {revision}"
 
 

@@ -131,13 +131,13 @@ def _migrate(arguments: argparse.Namespace) -> None:
 
 
 def _wait_for_schema(settings: "Settings") -> None:
-    """Wait for the database, and until it is at this version's schema."""
+    """Wait for the database, and until it is at this version's schema, or at a newer one."""
     from ai_agents.core.exceptions import DatabaseUnavailable
-    from ai_agents.store.migrate import is_current
+    from ai_agents.store.migrate import is_usable
 
     while True:
         try:
-            if is_current(settings.direct_database):
+            if is_usable(settings.direct_database):
                 return
         except DatabaseUnavailable as error:
             print(error, file=sys.stderr, flush=True)

@@ -1,0 +1,90 @@
+"""Migrations on PostgreSQL while others use the tables: turns go on, and what is in the way is told."""
+
+import asyncio
+import time
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from ai_agents import AgentRunner, AgentStore, ThreadStore, connect
+from ai_agents.core.exceptions import DatabaseBusy
+from ai_agents.store import migrate, migration_waits
+from ai_agents.store.database import Database
+from ai_agents.store.models import SCHEMA_REVISION
+from ai_agents.testing import ScriptedProvider
+from tests.support.next_version import NEXT, know_the_next_version
+
+
+@pytest.fixture(autouse=True)
+def hurry(postgresql_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Know a next version, once there is a database of this one, and be short of patience."""
+    know_the_next_version(tmp_path, monkeypatch)
+    monkeypatch.setattr(migration_waits, "_LOCK_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(migration_waits, "_FIRST_PAUSE_S", 0.1)
+    monkeypatch.setattr(migration_waits, "_LONGEST_PAUSE_S", 0.3)
+
+
+async def hold_threads(url: str) -> asyncpg.Connection:
+    """A connection whose transaction has read the threads, and goes on."""
+    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    await connection.execute("BEGIN")
+    await connection.execute("SELECT count(*) FROM threads")
+    return connection
+
+
+async def test_turns_go_on_while_a_migration_waits_for_a_long_transaction_and_after_it(postgresql_url: str) -> None:
+    conn = await connect(postgresql_url)
+    agent = await AgentStore(conn).create("assistant", owner_id="ada")
+    thread = await ThreadStore(conn).create(agent["id"], owner_id="ada")
+    runner = AgentRunner(conn, provider=ScriptedProvider(*["Yes."] * 100))
+    long = await hold_threads(postgresql_url)
+    slowest = 0.0
+
+    async def turn() -> None:
+        nonlocal slowest
+        began = time.monotonic()
+        async with asyncio.timeout(20):
+            assert (await runner.run(thread["id"], "ada", "Well?"))["content"] == "Yes."
+        slowest = max(slowest, time.monotonic() - began)
+
+    migrating = asyncio.create_task(asyncio.to_thread(migrate.upgrade, postgresql_url))
+    until = time.monotonic() + 2
+    while time.monotonic() < until:
+        await turn()
+        assert not migrating.done()
+    assert migrate.current(postgresql_url) == SCHEMA_REVISION
+    await long.execute("COMMIT")
+    await long.close()
+    async with asyncio.timeout(20):
+        while not migrating.done():
+            await turn()
+    await migrating
+
+    assert migrate.current(postgresql_url) == NEXT
+    await turn()
+    assert slowest < 5, "a turn waits for as long as the migration waits for its table, not for the transaction"
+    database = Database(postgresql_url)
+    await database.check()  # a process of this version may be started again meanwhile
+    await database.close()
+    assert migrate.is_usable(postgresql_url)
+    await conn.close()
+
+
+async def test_a_migration_that_gives_up_names_the_transaction_in_the_way(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(migration_waits, "_PATIENCE_S", 0.5)
+    long = await hold_threads(postgresql_url)
+    pid = await long.fetchval("SELECT pg_backend_pid()")
+    with pytest.raises(DatabaseBusy) as given_up:
+        await asyncio.to_thread(migrate.upgrade, postgresql_url)
+    await long.close()
+
+    said = str(given_up.value)
+    assert said.startswith(f"The database stays at the schema {SCHEMA_REVISION}: a table is held by")
+    assert f"process {pid} of the server, idle in transaction" in said
+    assert said.endswith("then run `ai-agents migrate` again.")
+    assert migrate.current(postgresql_url) == SCHEMA_REVISION
+    await asyncio.to_thread(migrate.upgrade, postgresql_url)
+    assert migrate.current(postgresql_url) == NEXT
