@@ -404,8 +404,8 @@ class JobSettings(BaseSettings):
     )
     retain_log_days: Days | None = Field(
         None,
-        description="Events of runs that are over are [kept no longer](operations.md#how-long-logs-are-kept) than this. "
-        "Messages stay in any case. If it is not set, all stay.",
+        description="Events of runs that are over are [kept no longer](operations.md#how-long-logs-are-kept). "
+        "Messages stay in any case. If it is not set, events stay, too.",
     )
 
     @property

@@ -1,6 +1,7 @@
 """Logs that are trimmed after a time: what is gone is said to be gone, on every way of reading it."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,14 @@ import pytest
 from sqlalchemy import text
 
 from ai_agents.client import Client, ServiceProblem
+from ai_agents.core.exceptions import LogTrimmed
+from ai_agents.core.problems import problem_with
 from tests.api.live import Live, events_of, next_of, read_all, serve
 from tests.api.service import check_problem, settings_for
 from tests.api.test_jobs import job_of
 from tests.client.conftest import key_of
+from tests.docs.examples import FENCE
+from tests.docs.site import page
 from tests.support.trimming import grow_old, trim_logs
 from tests.support.waiting import eventually
 
@@ -35,6 +40,14 @@ def check_trimmed(answer: httpx.Response, seq: int) -> None:
     problem = check_problem(answer, 410, "log_trimmed")
     assert (problem["trimmed_seq"], problem["last_event_id"]) == (seq, f"{seq}-0")
     assert f"after the event {seq}-0" in problem["detail"]
+
+
+def test_the_problem_that_the_docs_show_is_as_it_is_sent() -> None:
+    shown = next(json.loads(each["body"]) for each in FENCE.finditer(page("streaming").read_text())
+                 if "log_trimmed" in each["body"])  # fmt: skip
+    error = LogTrimmed(shown["trimmed_seq"])
+    told = problem_with(error.code, str(error)) | {"trimmed_seq": 41, "last_event_id": error.last_event_id}
+    assert shown == told | {"request_id": shown["request_id"]}
 
 
 async def get_with_ticket(live: Live, path: str, **query: str) -> httpx.Response:
