@@ -1,0 +1,1 @@
+"""Tests that one version follows the other without an interruption."""
