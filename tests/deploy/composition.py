@@ -42,6 +42,11 @@ class Composition:
         """The key that `secrets` has made."""
         return (self.image.directory / "var" / "admin.key").read_text().strip()
 
+    @property
+    def database_url(self) -> str:
+        """The database of all services."""
+        return (self._secrets / "ai_agents_database_url").read_text().strip()
+
     def run(self, service: str) -> str:
         """Run a service that ends by itself. Returns what it printed."""
         done = self.image.run(self._command(service), **self._variables(service))
@@ -111,7 +116,7 @@ class Composition:
         return ["--auth=scram-sha-256", f"--username={variables['POSTGRES_USER']}", f"--pwfile={password}"]
 
     def _create_database(self) -> None:
-        url = (self._secrets / "ai_agents_database_url").read_text().strip()
+        url = self.database_url
 
         async def create() -> None:
             name = COMPOSE["postgres"]["environment"]["POSTGRES_DB"]

@@ -5,6 +5,7 @@ import json
 import re
 import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
@@ -12,9 +13,13 @@ from typing import TypeVar
 import httpx
 import pytest
 
+from ai_agents.client import Client
+from ai_agents.core.events import Event
+from ai_agents.store import migrate
 from tests.deploy.composition import Composition
 from tests.deploy.image import DOCKERFILE
 from tests.support.examples import SOAK
+from tests.support.next_version import NEXT, know_the_next_version
 from tests.support.processes import free_port
 from tests.support.shared import SharedDirectory
 
@@ -102,7 +107,10 @@ def test_the_images_own_health_check_asks_the_service(composed: Composition) -> 
     assert composed.image.run(json.loads(health), PORT=str(free_port())).returncode != 0
 
 
-def test_no_request_fails_while_each_process_is_replaced(composed: Composition) -> None:
+def test_no_request_fails_while_the_database_is_migrated_and_then_each_process_replaced(
+    composed: Composition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    know_the_next_version(tmp_path, monkeypatch)
     with client_of(composed) as client:
         threads = [new_thread(client) for _ in range(TALKS)]
         headers = dict(client.headers)
@@ -130,21 +138,57 @@ def test_no_request_fails_while_each_process_is_replaced(composed: Composition) 
                     raise AssertionError("no answer after 20 tries")
         return count
 
-    async def run() -> list[int]:
+    async def follow(thread_id: str) -> list[Event]:
+        """Read the thread's stream through the proxy from its beginning, until it has its last title."""
+        read = []
+        async with Client(composed.url, composed.admin_key, patience_s=60) as client:
+            async for event in client.stream_thread_events(thread_id, after="0-0"):
+                read.append(event)
+                if event.type == "thread.updated" and event.data["thread"]["title"] == "The end":
+                    break
+        return read
+
+    async def run() -> tuple[list[int], list[list[Event]]]:
         ended = asyncio.Event()
         talks = [asyncio.create_task(talk(thread_id, ended)) for thread_id in threads]
+        following = [asyncio.create_task(follow(thread_id)) for thread_id in threads]
+        await asyncio.sleep(SECONDS)
+        await asyncio.to_thread(migrate.upgrade, composed.database_url)
         await asyncio.sleep(SECONDS)
         await asyncio.to_thread(composed.roll)
         await asyncio.sleep(SECONDS)
         ended.set()
-        return await asyncio.gather(*talks)
+        sent = await asyncio.gather(*talks)
+        async with Client(composed.url, composed.admin_key) as client:
+            for thread_id in threads:
+                await client.update_thread(thread_id, title="The end")
+        async with asyncio.timeout(60):
+            return sent, await asyncio.gather(*following)
 
-    sent = asyncio.run(run())
+    sent, streams = asyncio.run(run())
+
+    assert migrate.current(composed.database_url) == NEXT
+    for events in streams:
+        check_stream(events)
 
     with client_of(composed) as client:
         for thread_id, count in zip(threads, sent, strict=True):
             said = [message["content"] for message in all_messages(client, thread_id) if message["role"] == "user"]
             assert said == [f"say {number}" for number in range(1, count + 1)]
+
+
+def check_stream(events: list[Event]) -> None:
+    """Assert that each row came once and in order, and that what came in pieces is what the rows say."""
+    rows = [event for event in events if event.type not in ("message.started", "message.delta")]
+    assert [int(event.id.partition("-")[0]) for event in rows] == list(range(1, len(rows) + 1))
+    texts: defaultdict[str, str] = defaultdict(str)
+    for event in events:
+        for void in event.data.get("discard", ()):
+            texts.pop(void, None)
+        if event.type == "message.delta":
+            texts[event.data["message_id"]] += event.data["text"]
+        elif event.type == "message.completed" and event.data["message"]["id"] in texts:
+            assert texts[event.data["message"]["id"]] == event.data["message"]["content"]
 
 
 def all_messages(client: httpx.Client, thread_id: str) -> list[dict[str, str]]:
