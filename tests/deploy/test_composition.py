@@ -107,51 +107,52 @@ def test_the_images_own_health_check_asks_the_service(composed: Composition) -> 
     assert composed.image.run(json.loads(health), PORT=str(free_port())).returncode != 0
 
 
+async def talk(composed: Composition, thread_id: str, ended: asyncio.Event) -> int:
+    """Send messages one after the other. Each is sent again with its key until it is answered."""
+    count, headers = 0, {"Authorization": f"Bearer {composed.admin_key}"}
+    async with httpx.AsyncClient(base_url=composed.url, headers=headers, timeout=60) as client:
+        while not ended.is_set():
+            count += 1
+            key = {"Idempotency-Key": f"{thread_id}-{count}"}
+            for _try in range(20):
+                try:
+                    answer = await client.post(
+                        f"/threads/{thread_id}/messages", json={"content": f"say {count}"}, headers=key
+                    )
+                except httpx.TransportError:
+                    await asyncio.sleep(0.5)
+                    continue
+                if answer.status_code == 201:
+                    break
+                assert answer.status_code in (409, 502, 503), answer.text
+                await asyncio.sleep(0.5)
+            else:
+                raise AssertionError("no answer after 20 tries")
+    return count
+
+
+async def follow(composed: Composition, thread_id: str) -> list[Event]:
+    """Read the thread's stream through the proxy from its beginning, until it has its last title."""
+    read = []
+    async with Client(composed.url, composed.admin_key, patience_s=60) as client:
+        async for event in client.stream_thread_events(thread_id, after="0-0"):
+            read.append(event)
+            if event.type == "thread.updated" and event.data["thread"]["title"] == "The end":
+                break
+    return read
+
+
 def test_no_request_fails_while_the_database_is_migrated_and_then_each_process_replaced(
     composed: Composition, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     know_the_next_version(tmp_path, monkeypatch)
     with client_of(composed) as client:
         threads = [new_thread(client) for _ in range(TALKS)]
-        headers = dict(client.headers)
-
-    async def talk(thread_id: str, ended: asyncio.Event) -> int:
-        """Send messages one after the other. Each is sent again with its key until it is answered."""
-        count = 0
-        async with httpx.AsyncClient(base_url=composed.url, headers=headers, timeout=60) as client:
-            while not ended.is_set():
-                count += 1
-                key = {"Idempotency-Key": f"{thread_id}-{count}"}
-                for _try in range(20):
-                    try:
-                        answer = await client.post(
-                            f"/threads/{thread_id}/messages", json={"content": f"say {count}"}, headers=key
-                        )
-                    except httpx.TransportError:
-                        await asyncio.sleep(0.5)
-                        continue
-                    if answer.status_code == 201:
-                        break
-                    assert answer.status_code in (409, 502, 503), answer.text
-                    await asyncio.sleep(0.5)
-                else:
-                    raise AssertionError("no answer after 20 tries")
-        return count
-
-    async def follow(thread_id: str) -> list[Event]:
-        """Read the thread's stream through the proxy from its beginning, until it has its last title."""
-        read = []
-        async with Client(composed.url, composed.admin_key, patience_s=60) as client:
-            async for event in client.stream_thread_events(thread_id, after="0-0"):
-                read.append(event)
-                if event.type == "thread.updated" and event.data["thread"]["title"] == "The end":
-                    break
-        return read
 
     async def run() -> tuple[list[int], list[list[Event]]]:
         ended = asyncio.Event()
-        talks = [asyncio.create_task(talk(thread_id, ended)) for thread_id in threads]
-        following = [asyncio.create_task(follow(thread_id)) for thread_id in threads]
+        talks = [asyncio.create_task(talk(composed, thread_id, ended)) for thread_id in threads]
+        following = [asyncio.create_task(follow(composed, thread_id)) for thread_id in threads]
         await asyncio.sleep(SECONDS)
         await asyncio.to_thread(migrate.upgrade, composed.database_url)
         await asyncio.sleep(SECONDS)
