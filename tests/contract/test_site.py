@@ -7,7 +7,9 @@ from pathlib import Path
 import pytest
 
 from app.cli import COMMANDS
-from app.commands.command import build_parser
+from app.commands.command import Group, build_parser
+from app.configuration import variables_of
+from app.settings import Settings
 from scripts.check_site import faults_of
 from tests.docs.examples import FENCE, NOT_RUN
 from tests.docs.site import DOCS, OF_ROOT, PYTHON, QUICK_START, ROOT, SHELL, SHELL_OF_ITS_OWN, nav, page, pages
@@ -16,6 +18,8 @@ _LINK = re.compile(r"\]\(([^)\s]+)\)")
 _HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
 _BLOCK = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 _CHECKED_BY = "checked by "
+# Variables that clients and examples read.
+OF_PROGRAMS = {"AI_AGENTS_URL", "AI_AGENTS_KEY"}
 # What people read and do not run.
 _SHOWN = {"text", "none"}
 
@@ -124,6 +128,29 @@ def test_every_command_that_the_pages_show_is_one_with_these_options() -> None:
 
     for command in shown:
         parser.parse_args(shlex.split(command))
+
+
+def test_names_of_commands_targets_and_settings_in_the_text_are_real() -> None:
+    commands = {
+        each.name: {sub.name for sub in each.commands} if isinstance(each, Group) else None for each in COMMANDS
+    }
+    targets = set(re.findall(r"^([a-z-]+):.*## ", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    settings = {variable for field in Settings.model_fields for variable in variables_of(field)}
+    unknown: list[tuple[str, str]] = []
+    for path in pages():
+        # What was is told of in the changelog and in decisions, too.
+        if path.name == "CHANGELOG.md" or path.parent.name == "decisions":
+            continue
+        text = path.read_text(encoding="utf-8")
+        for first, second in re.findall(r"(?<!-n )\bai-agents ([a-z]+)(?: ([a-z]+)(?=[` ]))?[^`\n]*`", prose(path)):
+            below = commands.get(first, set())
+            if first not in commands or (below and second and second not in below):
+                unknown.append((path.name, f"ai-agents {first} {second}"))
+        unknown += [(path.name, f"make {name}") for name in re.findall(r"`make ([a-z-]+)", text) if name not in targets]
+        names = set(re.findall(r"\bAI_AGENTS_[A-Z_]*[A-Z]\b", text))
+        unknown += [(path.name, name) for name in sorted(names - settings - OF_PROGRAMS)]
+
+    assert unknown == []
 
 
 @pytest.mark.parametrize("name", [*SHELL, *SHELL_OF_ITS_OWN, *PYTHON])
