@@ -30,8 +30,8 @@ function write(credential) {
   if (credential) (credential.kept ? localStorage : sessionStorage).setItem(NAME, JSON.stringify(credential));
 }
 
-function tell(credential) {
-  for (const listener of [...listeners]) listener(credential);
+function tell(credential, ended = false) {
+  for (const listener of [...listeners]) listener(credential, ended);
 }
 
 /** The credential `{value, kind: "secret" | "oidc", kept, …}`, or null. */
@@ -45,19 +45,29 @@ export function setCredential(credential, { quietly = false } = {}) {
   channel?.postMessage({ type: quietly ? "renewed" : "set", credential });
 }
 
-/** Forget the credential and all that the page has stored, in each tab. `silent` leaves the other tabs as they are. */
-export function clearCredential({ silent = false } = {}) {
+/**
+ * Forget the credential and all that the page has stored, in each tab. `silent` leaves the other tabs as they are. Where
+ * it has `ended` by itself, what the person has written stays for when they sign in again.
+ */
+export function clearCredential({ silent = false, ended = false } = {}) {
   write(null);
   if (silent) return;
-  for (const storage of [sessionStorage, localStorage]) {
-    for (const name of Object.keys(storage)) {
-      if (name.startsWith(PREFIX) && name !== "ai-agents.theme") storage.removeItem(name);
-    }
-  }
-  channel?.postMessage({ type: "cleared" });
+  if (!ended) forget((name) => name !== "ai-agents.theme");
+  channel?.postMessage({ type: "cleared", ended });
 }
 
-/** Call `listener(credential or null)` when another tab signs in or out. */
+/** What others have written at this browser is not for this user. */
+export const forgetOthers = (userId) => forget((name) => name.startsWith(`${PREFIX}draft.`) && !name.startsWith(`${PREFIX}draft.${userId}.`));
+
+function forget(isIt) {
+  for (const storage of [sessionStorage, localStorage]) {
+    for (const name of Object.keys(storage)) {
+      if (name.startsWith(PREFIX) && isIt(name)) storage.removeItem(name);
+    }
+  }
+}
+
+/** Call `listener(credential or null, ended)` when another tab signs in or out; `ended`: its credential has ended. */
 export function onCredentialOfOtherTabs(listener) {
   listeners.add(listener);
 }
@@ -91,6 +101,6 @@ channel?.addEventListener("message", ({ data }) => {
   }
   if (data.type === "cleared" && current) {
     write(null);
-    tell(null);
+    tell(null, data.ended);
   }
 });

@@ -1,7 +1,7 @@
 // Who is signed in. The store's state is `starting`, `out` (sign-in is shown; `problem` says why, if anything went
 // wrong), `in`, or `away` (there is a credential, but the service did not answer yet).
 import { api, Problem, setOnUnauthorized, toProblem } from "./api.js";
-import { clearCredential, findCredential, getCredential, onCredentialOfOtherTabs, setCredential } from "./credential.js";
+import { clearCredential, findCredential, forgetOthers, getCredential, onCredentialOfOtherTabs, setCredential } from "./credential.js";
 import { createStore } from "./signals.js";
 
 export const sessionStore = createStore({ state: "starting", me: null, problem: null });
@@ -47,6 +47,7 @@ export async function signIn(value, { kept = false, kind = "secret", ...more } =
     if (error.status !== 401) throw error;
     throw new Problem({ status: 401, code: error.code, title: "This key is not known", detail: "It may be mistyped, deleted or expired." });
   });
+  forgetOthers(me.user_id);
   setCredential({ value, kind, kept, ...more });
   sessionStore.set({ state: "in", me, problem: null });
 }
@@ -73,13 +74,15 @@ export function onSessionEnd(end) {
   endings.add(end);
 }
 
+const ENDED = { status: 401, title: "You have been signed out", detail: "The key or token has ended. Sign in to go on." };
+
 setOnUnauthorized((problem) => {
-  clearCredential();
-  leave(new Problem({ ...problem, title: "You have been signed out", detail: "The key or token has ended. Sign in to go on." }));
+  clearCredential({ ended: true });
+  leave(new Problem({ ...problem, ...ENDED }));
 });
 
-onCredentialOfOtherTabs((credential) => {
-  if (!credential) leave(null);
+onCredentialOfOtherTabs((credential, ended) => {
+  if (!credential) leave(ended ? new Problem(ENDED) : null);
   else {
     for (const end of endings) end();
     sessionStore.set({ state: "starting", me: null, problem: null });

@@ -4,7 +4,19 @@ import { api, toProblem } from "../api.js";
 
 export const ACCEPTED = ".png,.jpg,.jpeg,.gif,.webp,.pdf,.docx,.txt,.md,.csv,.json,image/png,image/jpeg,image/gif,image/webp,application/pdf,text/*,application/json";
 const MAX_BYTES = 20 * 1024 * 1024;
+/** A message has so many characters at most. */
+export const MAX_TEXT = 100_000;
 let counted = 0;
+
+/** What of the clipboard goes with the message as files: its files, or a text for which there is no `room` in it. */
+export function pastedFiles(clipboard, room) {
+  const text = clipboard.getData("text/plain");
+  if (text.length > room) return [new File([text], "pasted.txt", { type: "text/plain" })];
+  const files = [...clipboard.files];
+  // Office programs put a picture of a text beside the text.
+  const pictured = text.trim() && clipboard.types.includes("text/html") && files.every((file) => file.type.startsWith("image/"));
+  return pictured ? [] : files;
+}
 
 /** Uploads these files; `change(make)` changes the list of attachments. */
 export function addFiles(files, change) {

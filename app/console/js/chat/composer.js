@@ -4,7 +4,7 @@ import { html, useEffect, useRef, useState } from "../../vendor/preact.js";
 import { IconButton } from "../ui/button.js";
 import { withSheet } from "../styles.js";
 import { Lazy } from "../ui/lazy.js";
-import { ACCEPTED, addFiles, fromKept, isUploading, uploaded } from "./attachments.js";
+import { ACCEPTED, addFiles, fromKept, isUploading, MAX_TEXT, pastedFiles, uploaded } from "./attachments.js";
 import { loadDraft, saveDraft } from "./drafts.js";
 
 const loadList = withSheet("details", () => import("./attachments_list.js"));
@@ -97,9 +97,11 @@ export function Composer({ user, threadId = null, onSend, onStop = null, running
     submit();
   };
   const onPaste = (event) => {
-    if (!event.clipboardData.files.length) return;
+    const { selectionStart, selectionEnd, value } = field.current;
+    const pasted = pastedFiles(event.clipboardData, MAX_TEXT - value.length + selectionEnd - selectionStart);
+    if (!pasted.length) return;
     event.preventDefault();
-    take(event.clipboardData.files);
+    take(pasted);
   };
   const choose = (value) => {
     setMode(value);
@@ -111,7 +113,7 @@ export function Composer({ user, threadId = null, onSend, onStop = null, running
     submit();
   }}>
     ${attachments.length > 0 && html`<${Lazy} load=${loadList} attachments=${attachments} onRemove=${(id) => setAttachments((all) => all.filter((each) => each.localId !== id))} />`}
-    <textarea ref=${field} class="composer-text" dir="auto" rows="1" aria-label="Message" placeholder=${placeholder} maxlength="100000" enterkeyhint="send"
+    <textarea ref=${field} class="composer-text" dir="auto" rows="1" aria-label="Message" placeholder=${placeholder} maxlength=${MAX_TEXT} enterkeyhint="send"
       value=${text} onInput=${(event) => setText(event.currentTarget.value)} onKeyDown=${onKeyDown} onPaste=${onPaste}></textarea>
     <div class="composer-row">
       <${IconButton} icon="paperclip" label="Attach files" onClick=${() => picker.current.click()} />

@@ -1,6 +1,6 @@
 // What is typed and not sent, and what was sent and not answered for, kept per thread in this browser.
 
-import { session } from "../session.js";
+import { sessionStore } from "../session.js";
 
 const nameOf = (user, thread) => `ai-agents.draft.${user}.${thread ?? "new"}`;
 
@@ -15,7 +15,8 @@ export function loadDraft(user, thread) {
 }
 
 export function saveDraft(user, thread, change) {
-  if (session.me?.user_id !== user) return; // signed out meanwhile
+  const { me, problem } = sessionStore.get();
+  if (me ? me.user_id !== user : !problem) return; // signed out meanwhile; not where the key has only ended
   const next = { ...loadDraft(user, thread), ...change };
   try {
     if (next.text || next.files.length || next.outbox.length) localStorage.setItem(nameOf(user, thread), JSON.stringify(next));
