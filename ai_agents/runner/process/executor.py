@@ -139,9 +139,11 @@ class Executor:
             self._bus.listen(self._on_rows)
             self._bus.listen_cancel(partial(self.stop, kind="cancel"))
             self._bus.listen_sweep(self.request_sweep)
+            # In a context of its own: it goes on long after what opened this, and belongs to no trace of it.
             self._periodic = asyncio.create_task(
                 run_periodic_tasks(self._periodic_tasks(), self._sweep_requested, self._database),
                 name="ai-agents-periodic",
+                context=Context(),
             )
             self._held.open()
 

@@ -7,6 +7,7 @@ process owns it. So each process looks for held runs, and a process that dies ta
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextvars import Context
 from dataclasses import dataclass
 from functools import partial
 
@@ -57,7 +58,7 @@ class HeldRuns:
     def open(self) -> None:
         """Begin held runs from now on, whenever a slot is free."""
         self._slots.on_free = self._wanted.set
-        self._task = asyncio.create_task(self._run(), name="ai-agents-held-runs")
+        self._task = asyncio.create_task(self._run(), name="ai-agents-held-runs", context=Context())
 
     async def begin_all(self) -> None:
         """Begin as many as there are slots, and note whether others wait. Raises `DatabaseUnavailable`."""
