@@ -88,8 +88,24 @@ def start_tracing(settings: TracingSettings, *, service: str) -> Tracing | None:
     set_global_textmap(CompositePropagator([]))
     trace.set_tracer_provider(provider)
     tracing.trace_content(settings.traces_have_content)
-    log.info("traces are sent", address=_shown(address))
+    log.info("traces are sent", address=shown(address))
     return Tracing(provider)
+
+
+def find_fault(settings: TracingSettings, *, timeout_s: float) -> str | None:
+    """Why spans cannot be sent, found out by sending none; None if they can. Blocks. Raises `PackageMissing`."""
+    require(PACKAGE)
+    _hand_on(settings)
+    from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+    from opentelemetry.sdk.trace.export import SpanExportResult
+
+    said, exporter = _heard(settings.traces_address or ""), OTLPSpanExporter(timeout=timeout_s)
+    try:
+        if exporter.export(()) is SpanExportResult.SUCCESS:
+            return None
+    finally:
+        exporter.shutdown()  # type: ignore[no-untyped-call]  # the package's gap
+    return said.take() or "it cannot be reached"
 
 
 def _hand_on(settings: TracingSettings) -> None:
@@ -103,10 +119,7 @@ def told_once(exporter: "SpanExporter", address: str) -> "SpanExporter":
     """The exporter, of whose failures the log is told once, and once that it works again."""
     from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
-    said = _LastWords()
-    for name in _NOISY:
-        noisy = logging.getLogger(name)
-        noisy.handlers, noisy.propagate = [said], False
+    said = _heard(address)
 
     class ToldOnce(SpanExporter):
         """Sends what it is given, and tells once that it cannot."""
@@ -118,9 +131,11 @@ def told_once(exporter: "SpanExporter", address: str) -> "SpanExporter":
             result = exporter.export([span for span in spans if _scope_of(span) not in _TALKATIVE])
             fails = result is not SpanExportResult.SUCCESS
             if fails and not self._fails:
-                log.warning("traces cannot be sent, and are dropped", address=_shown(address), reason=said.text)
+                log.warning("traces cannot be sent, and are dropped", address=shown(address), reason=said.take())
             elif self._fails and not fails:
-                log.info("traces are sent again", address=_shown(address))
+                log.info("traces are sent again", address=shown(address))
+            if not fails:
+                said.take()
             self._fails = fails
             return result
 
@@ -139,20 +154,40 @@ def _scope_of(span: "ReadableSpan") -> str | None:
     return None if span.instrumentation_scope is None else span.instrumentation_scope.name
 
 
-class _LastWords(logging.Handler):
-    """Keeps the last thing that was said."""
+class _FirstWords(logging.Handler):
+    """Keeps the first thing that was said: after it come the tries and their end. The address's path is left out."""
 
-    text: str | None = None
+    def __init__(self, address: str) -> None:
+        super().__init__()
+        self._path = urlsplit(address).path.rstrip("/")
+        self._text: str | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Keep it."""
-        self.text = record.getMessage()[:_LONGEST_REASON]
+        if self._text is None:
+            said = record.getMessage()
+            self._text = (said.replace(self._path, "/…") if self._path else said)[:_LONGEST_REASON]
+
+    def take(self) -> str | None:
+        """What was said, once."""
+        text, self._text = self._text, None
+        return text
 
 
-def _shown(address: str) -> str:
+def _heard(address: str) -> _FirstWords:
+    """What the SDK says of sending, which is not logged any more."""
+    said = _FirstWords(address)
+    for name in _NOISY:
+        noisy = logging.getLogger(name)
+        noisy.handlers, noisy.propagate = [said], False
+        noisy.setLevel(logging.WARNING)
+    return said
+
+
+def shown(address: str) -> str:
     """The address without what may be secret in it: a user, a path, a query."""
     parts = urlsplit(address)
-    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}" if parts.netloc else ""
 
 
 class TracedRequests:

@@ -61,8 +61,8 @@ CHECK = Command(
     _add_check,
     details="Looks, all at once and for a few seconds each, at the database and its schema, Redis and a worker, the "
     "folders and the store of files, the keys, each provider that is configured (by one smallest request, which costs "
-    "a few tokens), the default model, and the issuer of JWTs. It works where the settings of the service are, whether "
-    "that runs or not, and changes nothing.",
+    "a few tokens), the default model, the issuer of JWTs, and where traces are sent. It works where the settings of "
+    "the service are, whether that runs or not, and changes nothing.",
     examples=("ai-agents check", "ai-agents check --without-providers --json"),
     exits={0: "everything works", 1: "something does not: each reason is on standard output"},
 )

@@ -29,6 +29,7 @@ from ai_agents.store.provider_tables import ProviderTable
 from ai_agents.store.sealing import SealBroken, Sealer
 from ai_agents.store.sqlite_files import database_file
 from ai_agents.store.webhook_tables import WebhookTable
+from app import tracing
 from app.configuration import unknown_names
 from app.container import ECHO, build_providers, check_models
 from app.key_files import ENCRYPTION_KEY, admin_key, encryption_keys
@@ -80,6 +81,7 @@ async def look_at_all(settings: Settings, *, providers: bool) -> list[Point]:
         _look("admin key", admin_at, lambda: _admin_key(settings)),
         _look("encryption key", encryption_at, lambda: _encryption_key(settings, database), within_s=_LOOK_S + 1),
         _look("issuer of JWTs", settings.oidc_issuer or "", lambda: _issuer(settings)),
+        _look("traces", tracing.shown(settings.traces_address or ""), lambda: _traces(settings), within_s=_LOOK_S + 1),
     ]
     try:
         found, of_providers = await asyncio.gather(
@@ -294,6 +296,15 @@ async def _issuer(settings: Settings) -> str | None:
     if fault is not None:
         raise Fault(fault)
     return "it publishes keys"
+
+
+async def _traces(settings: Settings) -> str | None:
+    if settings.traces_address is None:
+        return None
+    fault = await asyncio.to_thread(tracing.find_fault, settings, timeout_s=_LOOK_S)
+    if fault is not None:
+        raise Fault(fault)
+    return "it takes them"
 
 
 async def _look_at_providers(settings: Settings, database: _DatabasePoints, *, ask: bool) -> list[Point]:

@@ -82,12 +82,13 @@ def test_each_point_that_fails_says_why_and_where_without_secrets(check: Check, 
         AI_AGENTS_OIDC_AUDIENCE="agents",
         AI_AGENTS_FILES_DIR=str(tmp_path / "file"),
         AI_AGENTS_DATABASE_POOLSIZE="5",
+        OTEL_EXPORTER_OTLP_ENDPOINT="http://127.0.0.1:1/hush",
         AI_AGENTS_DEFAULT_MODEL="house:model",
         AI_AGENTS_PROVIDERS='[{"name": "house", "type": "openai", "base_url": "http://127.0.0.1:1/v1"}]',
     )
 
     assert failed(found) == {
-        "settings", "database", "redis", "worker", "files", "issuer of JWTs", "provider house",
+        "settings", "database", "redis", "worker", "files", "issuer of JWTs", "traces", "provider house",
     }  # fmt: skip
     assert "hush" not in json.dumps(found)
     assert (
@@ -98,6 +99,7 @@ def test_each_point_that_fails_says_why_and_where_without_secrets(check: Check, 
     assert "refused" in found["database"]["said"]
     assert found["redis"]["where"] == "redis://127.0.0.1:1/0"
     assert found["files"]["said"] == "it is no folder"
+    assert "refused" in found["traces"]["said"]
     assert found["provider house"]["where"] == "http://127.0.0.1:1/v1"
     assert check(1, AI_AGENTS_PORT="abc") == {
         "settings": {"point": "settings", "ok": False, "where": "", "said": "AI_AGENTS_PORT: should be a whole number"}
@@ -120,10 +122,11 @@ def test_servers_that_are_silent_are_waited_for_together(check: Check, monkeypat
             AI_AGENTS_OIDC_ISSUER=f"http://{there}/realm",
             AI_AGENTS_OIDC_AUDIENCE="agents",
             OPENAI_BASE_URL=f"http://{there}/v1",
+            OTEL_EXPORTER_OTLP_ENDPOINT=f"http://{there}",
         )
 
         assert time.monotonic() - begun < 8
-    assert failed(found) == {"database", "redis", "worker", "issuer of JWTs", "provider openai"}
+    assert failed(found) == {"database", "redis", "worker", "issuer of JWTs", "traces", "provider openai"}
 
 
 def test_secrets_that_no_key_opens_are_told_and_a_worker_that_is_missing(
