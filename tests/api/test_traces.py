@@ -1,6 +1,7 @@
 """Spans of requests and runs, as they are made in this process. tests/faults/test_traces.py has a collector."""
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import httpx
 import pytest
 from opentelemetry.sdk.trace.export import SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from structlog.testing import capture_logs
+from structlog.testing import CapturingLogger
 
 from ai_agents import trace_content
 from ai_agents.core import extras, tracing
@@ -205,19 +206,29 @@ async def test_a_queued_run_tells_how_long_it_waited_and_its_webhook_is_in_its_t
         assert float(str(waited[0].attributes[tracing.RUN_WAITED_S])) > 0
 
 
-def test_the_log_is_told_once_that_spans_cannot_be_sent_and_once_that_they_can_again() -> None:
+def test_the_log_is_told_once_that_spans_cannot_be_sent_and_once_that_they_can_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    log = CapturingLogger()
+    monkeypatch.setattr("app.tracing.log", log)
+
     class Flaky(InMemorySpanExporter):
         answers = iter([SpanExportResult.FAILURE] * 3 + [SpanExportResult.SUCCESS] * 2)
 
         def export(self, spans: Any) -> SpanExportResult:
-            return next(self.answers)
+            answer = next(self.answers)
+            if answer is SpanExportResult.FAILURE:
+                logging.getLogger("opentelemetry.exporter.otlp").warning("No: %s", "/a-secret-path/v1/traces")
+            return answer
 
     exporter = told_once(Flaky(), "https://collector.example:4318/a-secret-path")
-    with capture_logs() as lines:
-        for _ in range(5):
-            exporter.export(())
-    assert [line["event"] for line in lines] == ["traces cannot be sent, and are dropped", "traces are sent again"]
-    assert {line["address"] for line in lines} == {"https://collector.example:4318"}
+    for _ in range(5):
+        exporter.export(())
+    there = {"address": "https://collector.example:4318"}
+    assert log.calls == [
+        ("warning", ("traces cannot be sent, and are dropped",), {**there, "reason": "No: /…/v1/traces"}),
+        ("info", ("traces are sent again",), there),
+    ]
 
 
 def test_an_address_for_traces_without_the_package_ends_the_start_with_a_sentence(
