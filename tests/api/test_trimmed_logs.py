@@ -58,9 +58,9 @@ async def get_with_ticket(live: Live, path: str, **query: str) -> httpx.Response
 async def test_what_is_gone_is_said_and_the_messages_and_the_rest_of_the_log_are_there(live: Live) -> None:
     alice = await live.user("alice")
     path, (first, second) = await talk(live, alice, "One.", "Two.")
+    await live.container.conn.database.write(grow_old)
     events, before = f"{path}/events", (await alice.get(f"{path}/messages")).json()
     run = (await alice.get(f"{path}/runs/{first}")).json()
-    await live.container.conn.database.write(grow_old)
     whole = (await alice.get(events, headers=JSON)).json()["data"]
     await trim_logs(live.container.conn.database)
 

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from playwright.async_api import Browser, expect
 
+from ai_agents.store import migrate
 from tests.conftest import fresh_sqlite
 from tests.fakes.answers import Raw, call, say
 from tests.page.support.site import Site, open_site
 from tests.page.support.visits import Visits, check_accessible
 from tests.page.test_chat import answers, conversation, send
 from tests.support.shared import SharedDirectory
+from tests.support.trimming import trim_now
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010806000000"
@@ -268,6 +270,46 @@ async def test_a_tab_that_is_not_seen_gives_its_stream_up_and_catches_up(site: S
     await page.evaluate(_HIDE, False)
     await expect(answers(page).get_by_text("Said meanwhile.")).to_be_visible()
     await expect(page.get_by_role("article", name="Your message")).to_have_count(2)
+
+
+@pytest.mark.long
+async def test_a_tab_that_missed_events_which_are_gone_reads_the_messages_again(
+    chromium: Browser, tmp_path: Path, shared_directory: SharedDirectory
+) -> None:
+    url = fresh_sqlite(shared_directory, tmp_path)
+    async with open_site(tmp_path, url) as site:
+        visit = Visits(chromium, site)
+        alice = await site.person()
+        thread = await alice.thread((await alice.agent())["id"], title="Trimmed")
+        page = await visit(alice, "/agents")
+        await page.clock.install()
+        await page.evaluate("location.hash = '#/threads/" + thread["id"] + "'")
+        site.fake.script("openai", [say("Seen."), say("Said meanwhile."), say("And now."), say("At last.")])
+        await send(page, "Are you there?")
+        await expect(answers(page).get_by_text("Seen.")).to_be_visible()
+
+        await page.evaluate(_HIDE, True)
+        await page.clock.fast_forward(61_000)
+        await alice.make(f"/threads/{thread['id']}/messages", {"content": "And meanwhile?"})
+        await asyncio.to_thread(migrate.run_on, url, trim_now)
+        gone = await alice.api.get(f"/threads/{thread['id']}/events", params={"last_event_id": "3-0"})
+        assert gone.json()["code"] == "log_trimmed"
+        await page.evaluate(_HIDE, False)
+        await expect(answers(page).get_by_text("Said meanwhile.")).to_be_visible(timeout=20_000)
+        await send(page, "And now?")
+        await expect(answers(page).get_by_text("And now.")).to_be_visible()
+        await expect(page.get_by_role("article", name="Your message")).to_have_count(3)
+
+        # Long after: nothing is asked for that is gone.
+        seen = len(visit.complaints)
+        assert all("410" in each for each in visit.complaints)
+        await asyncio.to_thread(migrate.run_on, url, trim_now)
+        await page.reload()
+        await expect(answers(page).get_by_text("And now.")).to_be_visible()
+        await alice.make(f"/threads/{thread['id']}/messages", {"content": "And at last?"})
+        await expect(answers(page).get_by_text("At last.")).to_be_visible()
+        assert len(visit.complaints) == seen
+        await visit.end()
 
 
 @pytest.mark.long

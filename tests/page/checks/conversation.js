@@ -12,11 +12,12 @@ async () => {
     return (seed >> 8) % below;
   };
 
+  const NOW = new Date().toISOString();
   const message = (id, role, seq, content, more = {}) => ({
     id, role, seq, content, run_id: "r1", user_id: role === "user" ? "ada" : null, status: "completed",
-    parts: [{ type: "text", text: content }], created_at: "2026-01-31T12:00:00Z", ...more,
+    parts: [{ type: "text", text: content }], created_at: NOW, ...more,
   });
-  const run = (status, more = {}) => ({ id: "r1", status, created_at: "2026-01-31T12:00:00Z", usage: null, cost: null, notices: [], error: null, stop_reason: null, ...more });
+  const run = (status, more = {}) => ({ id: "r1", status, created_at: NOW, usage: null, cost: null, notices: [], error: null, stop_reason: null, ...more });
 
   /** A text as deltas from a place on: any cut, and some code points of two units. */
   function deltas(row, id, text, from = 0) {
@@ -103,6 +104,10 @@ async () => {
   const opened = openAtEnd(start, { thread: { title: null }, messages: [message("m4", "assistant", 8, TEXT), message("m3", "assistant", 4, "", { parts: [CALL] }), message("m1", "user", 2, "Hi")], runs: [run("completed")], hasOlder: false });
   check("it is followed from the last thing that was asked", resumeFrom(opened) === "1-0");
   check("history and stream agree", told(whole.reduce(applyEvent, opened)) === wanted);
+  const begins = (status, more, options) => resumeFrom(openAtEnd(start, { thread: { title: null }, messages: [message("m3", "assistant", 4, TEXT, more), message("m1", "user", 2, "Hi")], runs: [run(status)], hasOlder: false, ...options }));
+  const old = { created_at: "2026-01-31T12:00:00Z" };
+  check("an old one is followed from its end, since events may be gone", begins("completed", old) === "4-0" && begins("completed", {}, { isGone: true }) === "4-0");
+  check("but not while its run goes on", begins("waiting", old) === "1-0" && begins("running", {}, { isGone: true }) === "1-0");
 
   // The same key for an answer from its wait to its end: it is drawn on, not anew.
   const reader = turnReader();

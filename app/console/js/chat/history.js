@@ -14,19 +14,27 @@ const addRuns = (state, runs) => {
   return { ...state, runs: all };
 };
 
-/** The end of the thread, as it was when it was opened; `row` is where the stream begins. */
-export function openAtEnd(state, { thread, messages, runs, hasOlder }) {
+const KEPT_MS = 20 * 3600_000; // events are there for a day at least; the clocks here and there may differ
+
+/** The end of the thread, as it was when it was opened; `row` is where the stream begins. `isGone`: events may be gone. */
+export function openAtEnd(state, { thread, messages, runs, hasOlder, isGone = false }) {
   const next = addRuns(addMessages({ ...state, thread, hasOlder }, messages), runs);
   const calls = { ...next.calls };
   for (const call of Object.values(calls)) {
     const run = next.runs[call.runId];
     if (call.state === "unanswered" && run?.status === "running") calls[call.id] = { ...call, state: "running" };
   }
-  return resolveOutbox({ ...next, calls, row: Math.max(next.row, beginOf(messages)) }, messages);
+  return resolveOutbox({ ...next, calls, row: Math.max(next.row, beginOf(messages, runs, isGone)) }, messages);
 }
 
-/** The row before the last thing that a person said here: from there on the stream tells everything again. */
-function beginOf(messages) {
+/**
+ * The row before the last thing that a person said here: from there on the stream tells everything again. Where all is
+ * over and its events may be gone, the row of the newest message, after which they never are.
+ */
+function beginOf(messages, runs, isGone) {
+  const newest = messages.reduce((last, message) => ((message.seq ?? 0) > (last?.seq ?? 0) ? message : last), null);
+  const isOver = newest && !runs.some(({ status }) => ["queued", "running", "waiting"].includes(status));
+  if (isOver && (isGone || Date.now() - Date.parse(newest.created_at) > KEPT_MS)) return newest.seq;
   const rows = messages.filter((message) => message.role === "user" && message.seq !== null);
   const last = rows.length ? Math.max(...rows.map((message) => message.seq)) : null;
   if (last !== null) return last - 1;

@@ -90,7 +90,7 @@ export class ThreadSession {
       this.runsNext = runs.next;
       this.change((state) => {
         const fresh = { ...newConversation(this.threadId, this.me), outbox: state.outbox };
-        return openAtEnd(fresh, { thread, messages: page.data, runs: runs.data, hasOlder: page.next !== null });
+        return openAtEnd(fresh, { thread, messages: page.data, runs: runs.data, hasOlder: page.next !== null, isGone: quiet });
       });
       this.restoreOutbox();
       this.lookedAt = Date.now();
