@@ -173,7 +173,7 @@ PROBLEMS: Mapping[str, Words] = {
         members=("run_id",),
     ),
     "overloaded": Words(
-        "The service takes no more work now. Nothing of the request was begun.",
+        "The service takes no more work now, or the storage of files or the issuer of JWTs does not answer.",
         f"{_RESENT}, after `Retry-After` seconds.",
         again=True,
     ),
