@@ -55,10 +55,16 @@ def latest_turns(history: HistoryReader, count: int, *, step: int = 1) -> tuple[
     With a `step` they are the turns among the last `count` messages and up to `step - 1` more, so that the edge moves
     by `step` messages at a time; once in a long while it moves by up to `2 * step`.
     """
-    messages = history.latest(most_of_latest(count, step))
+    most = most_of_latest(count, step)
+    # One more says whether the thread begins before them.
+    messages = history.latest(most + 1)
+    has_more = len(messages) > most
+    messages = messages[1:] if has_more else messages
     if step > 1 and len(messages) > count:
-        messages = messages[_stepped(history, messages, len(messages) - count, step) :]
-    turns = _from_turn_start(history, messages)
+        first = _stepped(history, messages, len(messages) - count, step)
+        has_more = has_more or first > 0
+        messages = messages[first:]
+    turns = shrink_to_turn_start(messages) if has_more else _from_turn_start(history, messages)
     if turns or not messages:
         return turns
     return tuple(history.after(history.turn_start(messages[-1].seq or 0) - 1))

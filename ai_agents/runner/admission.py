@@ -57,6 +57,7 @@ from ai_agents.runner.recording import running_values, started_entry
 from ai_agents.store import idempotency, runs, thread_log, totals
 from ai_agents.store.roles import ThreadAccess
 from ai_agents.store.runs import owned_run
+from ai_agents.store.statements import send_together, together
 from ai_agents.tools.registry import approvals_by_name
 
 # Long enough that clients do not crowd a full service.
@@ -287,10 +288,15 @@ class MessageAdmission:
             thread_log.give_back(connection, request.thread_id, 1)
             return hold(connection, request, new)
         retried = request.retry_of is not None
-        message = None if retried else insert_user_message(connection, request, new, seq=seq)
-        row = runs.insert_run(connection, {**new, **running_values(terms.lease), "started_at": new["created_at"]})
-        entry = retrying.begin(connection, row) if message is None else started_entry(row, message)
-        thread_log.write(connection, request.thread_id, seq, [entry])
+        with together(connection):
+            message = None if retried else insert_user_message(connection, request, new, seq=seq)
+            row = runs.insert_run(connection, {**new, **running_values(terms.lease), "started_at": new["created_at"]})
+            if message is None:
+                send_together(connection)
+                entry = retrying.begin(connection, row)
+            else:
+                entry = started_entry(row, message)
+            thread_log.write(connection, request.thread_id, seq, [entry])
         record_findings(connection, request, new["id"])
         run = owned_run(row, reset_seq=seq)
         inputs = self._preparer.reader.read_early(connection, run)

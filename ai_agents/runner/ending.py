@@ -35,6 +35,7 @@ from ai_agents.store import runs, thread_log, tool_calls
 from ai_agents.store.messages import place_message, refuse_run
 from ai_agents.store.model_calls import CallRecord
 from ai_agents.store.runs import OwnedRun, owned_run
+from ai_agents.store.statements import send_together, together
 from ai_agents.store.thread_log import Entry
 
 # The result and status of a call without a result when its run stops, by the call's status before.
@@ -112,22 +113,26 @@ def end_owned(
         if joining is not None and joining.allowed:
             return _go_on(connection, used, ending.answer, joining, first=first, found=found, notices=ending.notices)
     row = row or runs.update_owned(connection, run, values)
-    if call is not None:
-        insert_call_of(connection, run, call)
-    message = insert_answer(connection, run, ending.answer, seq=first + len(found)) if ending.answer else None
-    if ending.refused:
-        # Before messages that the provider was not sent have a place in the history.
-        refuse_run(connection, run.thread_id, run.id)
-    discard = [] if message else [run.message_id]
-    entries = [*found, completed_entry(run.id, message)] if message else found
-    if waiting := steering.count_waiting(row):
-        thread_log.reserve(connection, run.thread_id, waiting)
-        seq = first + len(entries)
-        entries += (
-            steering.place(connection, joining, seq) if joining else steering.place_unanswered(connection, row, seq)
-        )
-    entries.append(_terminal_entry(row, discard=discard, resets=True))
-    thread_log.write(connection, run.thread_id, first, entries)
+    with together(connection):
+        if call is not None:
+            insert_call_of(connection, run, call)
+        message = insert_answer(connection, run, ending.answer, seq=first + len(found)) if ending.answer else None
+        discard = [] if message else [run.message_id]
+        entries = [*found, completed_entry(run.id, message)] if message else found
+        waiting = steering.count_waiting(row)
+        if ending.refused or waiting:
+            send_together(connection)
+        if ending.refused:
+            # Before messages that the provider was not sent have a place in the history.
+            refuse_run(connection, run.thread_id, run.id)
+        if waiting:
+            thread_log.reserve(connection, run.thread_id, waiting)
+            seq = first + len(entries)
+            entries += (
+                steering.place(connection, joining, seq) if joining else steering.place_unanswered(connection, row, seq)
+            )
+        entries.append(_terminal_entry(row, discard=discard, resets=True))
+        thread_log.write(connection, run.thread_id, first, entries)
     return EndedRun(
         run=runs.to_public(row),
         message=message,

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any, Literal, cast
 
-from sqlalchemy import Connection, Table, bindparam, func, insert, not_, select, update
+from sqlalchemy import Connection, Table, bindparam, func, not_, select, update
 
 from ai_agents.core import json
 from ai_agents.core.exceptions import MessageNotFound
@@ -21,6 +21,7 @@ from ai_agents.store.statements import prepared, prepared_insert
 Order = Literal["asc", "desc"]
 _MESSAGES = cast(Table, MessageTable.__table__)
 _INSERT = prepared_insert(MessageTable)
+_LINK = prepared_insert(MessageFileTable)
 # What is read of a message: all but its words, which are nearly as long as its text.
 COLUMNS = tuple(column for column in _MESSAGES.c if column.name != "search")
 _PLACE = prepared(
@@ -117,7 +118,7 @@ def _link_files(connection: Connection, messages: Iterable[tuple[str, str, Seque
         if part["type"] == "file"
     }
     if links:
-        connection.execute(insert(MessageFileTable), list(links.values()))
+        connection.execute(_LINK, list(links.values()))
 
 
 def place_message(connection: Connection, message_id: str, seq: int) -> Message:

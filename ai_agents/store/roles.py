@@ -116,7 +116,8 @@ _ACTIVE_RUN = func.coalesce(
     .where(
         RunTable.thread_id == ThreadTable.id,
         RunTable.status == literal_column("'queued'"),
-        RunTable.queue_position == literal_column("0"),
+        # None is below 0. With `=`, PostgreSQL would look through all runs under way, in the index `ix_runs_at_once`.
+        RunTable.queue_position <= literal_column("0"),
     )
     .scalar_subquery(),
 )

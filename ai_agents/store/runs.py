@@ -10,6 +10,7 @@ from sqlalchemy import (
     ColumnElement,
     Connection,
     Float,
+    Insert,
     String,
     Table,
     bindparam,
@@ -20,7 +21,7 @@ from sqlalchemy import (
     tuple_,
     update,
 )
-from sqlalchemy.sql.dml import ReturningInsert, ReturningUpdate
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from ai_agents.core.exceptions import RunNotFound
 from ai_agents.core.notices import Notice
@@ -49,7 +50,12 @@ _ACTIVE = prepared(_OF_THREAD.where(_RUNS.c.status.in_((_STATUS["running"], _STA
 _QUEUED = _OF_THREAD.where(_RUNS.c.status == _STATUS["queued"]).order_by(_RUNS.c.queue_position)
 _NEXT_QUEUED = prepared(_QUEUED.limit(1))
 _GET = prepared(_OF_THREAD.where(_RUNS.c.id == bindparam("b_id")))
-_OWNED = (_RUNS.c.id == bindparam("b_id"), _RUNS.c.fence == bindparam("b_fence"), _RUNS.c.status == _STATUS["running"])
+# Of one run, found by its id. As a bare column, PostgreSQL takes one of the partial indexes, which it thinks is nearly
+# empty, and looks at all runs under way and at what is left of those that have ended.
+_STATUS_OF_ONE = func.coalesce(_RUNS.c.status, "")
+_OWNED = (_RUNS.c.id == bindparam("b_id"), _RUNS.c.fence == bindparam("b_fence"), _STATUS["running"] == _STATUS_OF_ONE)
+# The columns of a new run that is not given them.
+_NEW: dict[str, Any] = {**dict.fromkeys(_RUNS.c.keys()), "cancel_requested": False, "by_admin": False}
 # How many abandoned or held runs are read at once.
 ABANDONED_PAGE = 20
 HELD_PAGE = 20
@@ -153,8 +159,8 @@ def _assignments(dialect: str, names: frozenset[str]) -> dict[str, Any]:
 
 
 @lru_cache(maxsize=64)
-def _insert(dialect: str, names: frozenset[str]) -> ReturningInsert[Any]:
-    return prepared(insert(_RUNS).values(**_assignments(dialect, names)).returning(_RUNS))
+def _insert(dialect: str, names: frozenset[str]) -> Insert:
+    return prepared(insert(_RUNS).values(**_assignments(dialect, names)))
 
 
 @lru_cache(maxsize=64)
@@ -163,7 +169,7 @@ def _update(
 ) -> ReturningUpdate[Any]:
     guard: tuple[ColumnElement[bool], ...] = (*_OWNED, _RUNS.c.steered.is_(None)) if unsteered else _OWNED
     if statuses is not None:
-        guard = (_RUNS.c.id == bindparam("b_id"), _RUNS.c.status.in_([_STATUS[status] for status in statuses]))
+        guard = (_RUNS.c.id == bindparam("b_id"), _STATUS_OF_ONE.in_([_STATUS[status] for status in statuses]))
     return prepared(update(_RUNS).where(*guard).values(**_assignments(dialect, names)).returning(_RUNS))
 
 
@@ -172,9 +178,14 @@ def _parameters(values: RunValues) -> dict[str, Any]:
 
 
 def insert_run(connection: Connection, values: RunValues) -> RunRow:
-    """Write a new run and return its row. `lease_s` among the values is a lease of so many seconds from now."""
-    statement = _insert(connection.dialect.name, frozenset(values))
-    return cast("RunRow", connection.execute(statement, _parameters(values)).mappings().one())
+    """Write a new run. `lease_s` among the values is a lease of so many seconds from now.
+
+    Returns its row without the end of that lease, which only the database knows.
+    """
+    connection.execute(_insert(connection.dialect.name, frozenset(values)), _parameters(values))
+    row = {**_NEW, **values}
+    row.pop("lease_s", None)
+    return cast("RunRow", row)
 
 
 def find_active(connection: Connection, thread_id: str) -> RunRow | None:

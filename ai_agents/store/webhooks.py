@@ -23,6 +23,7 @@ from ai_agents.store.job_tables import JobTable
 from ai_agents.store.keys import hold_key
 from ai_agents.store.models import AgentTable, RunTable, ThreadTable
 from ai_agents.store.roles import get_role
+from ai_agents.store.statements import send_together
 from ai_agents.store.thread_log import Entry
 from ai_agents.store.webhook_tables import DeliveryTable, WebhookTable
 
@@ -67,6 +68,7 @@ class HookedAgents:
 
 def note_entries(connection: Connection, thread_id: str, entries: Sequence[Entry]) -> None:
     """Write a delivery, and its job, for each entry and each webhook that is told of it."""
+    send_together(connection)
     found = connection.execute(
         select(_HOOKS.c.id, _HOOKS.c.events)
         .join(ThreadTable, or_(_HOOKS.c.agent_id.is_(None), _HOOKS.c.agent_id == ThreadTable.agent_id))

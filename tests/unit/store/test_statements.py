@@ -3,13 +3,13 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, bindparam, event, insert, select, update
+from sqlalchemy import Connection, bindparam, event, insert, select, text, update
 
 from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.store.database import Database
-from ai_agents.store.models import AgentTable
-from ai_agents.store.statements import prepared, prepared_insert
+from ai_agents.store.models import AgentTable, AgentVersionTable
+from ai_agents.store.statements import prepared, prepared_insert, send_together, together
 
 _FIND = select(AgentTable).where(AgentTable.id == bindparam("agent_id"))
 _RENAME = (
@@ -98,3 +98,49 @@ async def test_a_list_of_values_that_grows_with_its_parameter_is_refused(databas
     statement = prepared(select(AgentTable.id).where(AgentTable.name.in_(["a", "b"])))
     with pytest.raises(ValueError, match="literal"):
         await database.read(lambda c: c.execute(statement))
+
+
+async def test_inserts_that_go_together_are_one_statement_on_postgresql(database: Database) -> None:
+    agents, versions = prepared_insert(AgentTable), prepared_insert(AgentVersionTable)
+    one, other, third = _agent("one"), _agent("other"), _agent("third")
+
+    def version_of(agent: dict[str, Any]) -> dict[str, Any]:
+        return {"agent_id": agent["id"], "version": 1, "spec": agent["spec"], "created_at": agent["created_at"]}
+
+    def work(connection: Connection) -> list[str]:
+        with together(connection):
+            connection.execute(agents, [one, other])
+            connection.execute(versions, version_of(one))
+            # What reads sees them.
+            assert connection.execute(prepared(_FIND), {"agent_id": other["id"]}).mappings().one() == other
+            connection.execute(agents, third)
+            send_together(connection)
+            connection.execute(_RENAME, {"agent_id": third["id"], "new_name": "drei"})
+            connection.execute(versions, version_of(third))
+        return list(connection.execute(select(AgentTable.name).order_by(AgentTable.name)).scalars())
+
+    assert await database.write(work) == ["drei", "one", "other"]
+    found = await database.read(lambda c: c.execute(select(AgentVersionTable)).mappings().all())
+    expected = [{**version_of(agent), "counted_for": None} for agent in (one, third)]
+    assert sorted(map(dict, found), key=lambda row: row["agent_id"]) == expected
+    if database.dialect == "postgresql":
+        # The number of the statement that wrote a row, within its transaction.
+        numbered = text("SELECT name, cmin::text FROM agents UNION ALL SELECT agent_id, cmin::text FROM agent_versions")
+        numbers = dict(await database.read(lambda c: [tuple(row) for row in c.execute(numbered)]))
+        assert numbers["one"] == numbers["other"] == numbers[one["id"]]
+        assert len(set(numbers.values())) == 3
+
+
+async def test_a_value_that_cannot_be_stored_is_refused_among_inserts_that_go_together(database: Database) -> None:
+    agents = prepared_insert(AgentTable)
+
+    def work(connection: Connection) -> None:
+        with together(connection):
+            connection.execute(agents, _agent("one"))
+            connection.execute(agents, {**_agent("two"), "spec": {"no": object()}})
+
+    with pytest.raises(InvalidRequest):
+        await database.write(work)
+    await database.write(lambda c: c.execute(agents, _agent("three")))
+    names = await database.read(lambda c: c.execute(select(AgentTable.name)).scalars().all())
+    assert names == ["three"]
