@@ -55,7 +55,7 @@ async def test_a_thread_that_becomes_readable_while_it_is_looked_at_is_shown(sit
         )
         await expect(page.get_by_role("article", name="Answer")).to_contain_text("Good morning to you")
         await expect(page.get_by_text("no longer yours")).to_have_count(0)
-        reason = "need the role Editor." if name == "viewer" else "deleted, or is not shared with you."
+        reason = "ask its owner for the role Editor." if name == "viewer" else "deleted, or is not shared with you."
         await expect(page.get_by_role("status").filter(has_text=reason)).to_be_visible()
         await expect(page.get_by_role("region", name="Chats")).to_contain_text("Good morning to you")
         assert (await alice.api.delete(f"/roles/{role['id']}")).status_code == 204

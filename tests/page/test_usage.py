@@ -43,7 +43,7 @@ async def test_usage_is_read_by_day_and_by_agent_with_what_is_left_of_limits(sit
 
     await page.get_by_role("button", name="7 days").click()
     await expect(bars).to_have_count(7)
-    await page.get_by_role("button", name="Own").click()
+    await page.get_by_role("button", name="Other days").click()
     await page.get_by_label("From", exact=True).fill("2026-02-01")
     await page.get_by_label("To, included").fill("2026-01-01")
     await page.get_by_role("button", name="Show").click()

@@ -77,7 +77,7 @@ function AgentCard({ agent }) {
         <${Button} kind="primary" icon="message-square" href=${href("/", { agent_id: agent.id })}>Chat<//>
       </header>
       ${agent.description && html`<p dir="auto">${agent.description}</p>`}
-      <${Notice}>You may talk to this agent. Its instructions, model and tools are seen by those who have more of a role on it.<//>
+      <${Notice}>You may talk to this agent. Its viewers, editors and owners also see its instructions, model and tools.<//>
       ${!isForSomeAgents() && html`<div class="row"><${Button} onClick=${() => share(agent)}>Your role<//></div>`}
     </div>`;
 }

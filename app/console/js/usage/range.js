@@ -57,7 +57,7 @@ export function RangePicker({ period }) {
     <div class="segments" role="group" aria-label="Period">
       ${DAYS.map((days) => html`<button key=${days} type="button" class="segment" aria-pressed=${!isOpen && period.days === days}
         onClick=${() => choose(days)}>${days} days</button>`)}
-      <button type="button" class="segment" aria-pressed=${isOpen} aria-expanded=${isOpen} onClick=${() => setOpen(true)}>Own</button>
+      <button type="button" class="segment" aria-pressed=${isOpen} aria-expanded=${isOpen} onClick=${() => setOpen(true)}>Other days</button>
     </div>
     ${isOpen && html`<form class="range-own" onSubmit=${submit} noValidate>
       <label class="range-date"><span class="field-label">From</span><input class="input" type="date" value=${first} max=${today()} aria-invalid=${problem !== null}
