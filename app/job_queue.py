@@ -9,8 +9,9 @@ import logging
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ai_agents.bus.addresses import parse_address
 from ai_agents.bus.failures import why_not_used
 from ai_agents.context.contexts import Contexts
 from ai_agents.core.exceptions import DatabaseUnavailable
@@ -34,6 +35,13 @@ _AGAIN_AFTER_S = 15.0
 _PAGE = 200
 _LAST_SENDING_S = 2.0
 _log = logging.getLogger(__name__)
+
+
+def celery_settings(redis_url: str, **transport: float) -> dict[str, Any]:
+    """Celery's settings of this broker, with more `transport` options."""
+    settings = parse_address(redis_url).celery_settings()
+    settings["broker_transport_options"] |= {"visibility_timeout": VISIBILITY_TIMEOUT_S, **transport}
+    return settings
 
 
 class CeleryJobs:
@@ -88,14 +96,16 @@ class CeleryJobs:
         if self._celery is None:
             from celery import Celery
 
-            self._celery = Celery("ai-agents", broker=self._redis_url, set_as_current=False)
-            self._celery.conf.broker_transport_options = {
-                "visibility_timeout": VISIBILITY_TIMEOUT_S,
-                # A Redis that hangs or is down must not block the process.
-                "socket_timeout": 5,
-                "socket_connect_timeout": 2,
-                "max_retries": 0,
-            }
+            self._celery = Celery("ai-agents", set_as_current=False)
+            self._celery.conf.update(
+                celery_settings(
+                    self._redis_url,
+                    # A Redis that hangs or is down must not block the process.
+                    socket_timeout=5,
+                    socket_connect_timeout=2,
+                    max_retries=0,
+                )
+            )
         with self._celery.connection_for_write() as connection, self._celery.amqp.Producer(connection) as producer:
             for job_id in job_ids:
                 self._celery.send_task(TASK, [job_id], queue=QUEUE, ignore_result=True, retry=False, producer=producer)

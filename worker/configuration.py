@@ -2,7 +2,7 @@
 
 import sys
 
-from app.job_queue import QUEUE, VISIBILITY_TIMEOUT_S
+from app.job_queue import QUEUE, VISIBILITY_TIMEOUT_S, celery_settings
 from app.settings import Settings
 from worker.runtime import JOB_TIME_LIMIT_S
 
@@ -10,15 +10,13 @@ _settings = Settings()
 if not _settings.redis_url:
     sys.exit("AI_AGENTS_REDIS_URL is not set. A worker needs Redis; without it the service runs its jobs itself.")
 
-broker_url = _settings.redis_url
+# Look for the jobs of killed workers every 10 s. The default is 100 s.
+_broker = celery_settings(_settings.redis_url, unacked_restore_interval=10, unacked_restore_throttle=1)
+broker_url = _broker["broker_url"]
+broker_use_ssl = _broker["broker_use_ssl"]
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None  # a worker waits for Redis as long as it takes
-broker_transport_options = {
-    "visibility_timeout": VISIBILITY_TIMEOUT_S,
-    # Look for the jobs of killed workers every 10 s. The default is 100 s.
-    "unacked_restore_interval": 10,
-    "unacked_restore_throttle": 1,
-}
+broker_transport_options = _broker["broker_transport_options"]
 # Celery reads the timeout in three places, and the shortest one counts.
 result_backend_transport_options = broker_transport_options
 visibility_timeout = VISIBILITY_TIMEOUT_S

@@ -1,24 +1,40 @@
 """Why Redis cannot be used, in a sentence that an operator can act on. It has no password."""
 
 from contextlib import suppress
-from urllib.parse import urlsplit
+from typing import TYPE_CHECKING
 
+from ai_agents.bus.addresses import parse_address
 from ai_agents.core.connecting import causes_of, why_not_reached
-from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.extras import require
 
-_PORT = 6379
-_SCHEMES = ("redis", "rediss", "unix")
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+_CLUSTER = (
+    "is a node of a cluster, where Celery's queues cannot be: use one server, or Sentinels "
+    "(sentinel://one:26379,two:26379/0?master=mymaster)"
+)
+_KINDS = {
+    "cluster": f"Redis at {{where}} {_CLUSTER}.",
+    "sentinel": "Redis at {where} is a Sentinel: its address begins with sentinel:// and names the master.",
+}
+_PUBLISH = "return redis.call('PUBLISH', ARGV[1], ARGV[2])"
 # How Redis and redis-py begin what they say, and what it means.
 _SAID = (
     (("WRONGPASS", "invalid username-password pair", "invalid password"), "refuses the password"),
     (("NOAUTH", "Authentication required"), "asks for a password, and the address has none"),
     (("AUTH <password> called without any password",), "has no password, but the address has one"),
-    (("NOPERM", "this user has no permissions"), "does not allow this user what is needed"),
+    (("NOPERM", "no permissions", "No permissions"), "does not allow this user what is needed: {said}"),
+    (("running in protected mode",), "is in protected mode, which lets in this machine alone: set a password there"),
+    (("MOVED ", "CROSSSLOT", "CLUSTERDOWN"), _CLUSTER),
+    (("MISCONF",), "takes no writes, since it cannot save to its disk"),
+    (("MASTERDOWN",), "is a replica that has lost its master"),
+    (("NOREPLICAS",), "takes no writes, since too few replicas follow it (min-replicas-to-write)"),
+    (("unknown command",), "lacks a command that is needed: {said}"),
     (("DB index is out of range", "invalid DB index"), "has no database of this number"),
     (("max number of clients reached",), "has no connection left (maxclients)"),
     (("LOADING", "Redis is loading"), "is still loading its data"),
-    (("READONLY",), "is a replica that takes no writes"),
+    (("READONLY", "read only replica", "previous master is now"), "is a replica that takes no writes"),
     (("Connection closed by server",), "closed the connection"),
     (("OOM command not allowed",), "has no memory left (maxmemory)"),
 )
@@ -26,27 +42,21 @@ _SAID = (
 
 def check_url(url: str) -> None:
     """Raises `InvalidRequest` for an address that cannot be one of Redis."""
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in _SCHEMES and bool(parts.path if parts.scheme == "unix" else parts.hostname)
-        if usable and parts.port is not None and parts.scheme == "unix":
-            usable = False
-    except ValueError:
-        usable = False
-    if not usable:
-        raise InvalidRequest(
-            "The address of Redis cannot be used: it is like redis://host:6379/0, rediss://host:6379/0 (with TLS) or "
-            "unix:///path."
-        )
+    parse_address(url)
 
 
 def why_not_used(error: BaseException, url: str) -> str | None:
     """The sentence for this error; None for one that is not known."""
     from redis.exceptions import InvalidResponse, RedisError
+    from redis.sentinel import MasterNotFoundError
 
-    parts = urlsplit(url)
-    host, port = (parts.path, None) if parts.scheme == "unix" else (parts.hostname or "localhost", parts.port or _PORT)
-    where = host if port is None else f"{host}:{port}"
+    address = parse_address(url)
+    where = address.place
+    host, port = address.hosts[0] if len(address.hosts) == 1 and address.master is None else (where, None)
+    for found in causes_of(error):
+        if type(found).__name__ == MasterNotFoundError.__name__:
+            hosts = where.rpartition(" ")[2]
+            return f"No Sentinel at {hosts} answers and knows a server named {address.master} that is its master."
     if (said := why_not_reached(error, "Redis", host, port)) is not None:
         return said
     for found in causes_of(error):
@@ -54,20 +64,42 @@ def why_not_used(error: BaseException, url: str) -> str | None:
             return f"Redis at {where} does not answer as a Redis: another server listens there, or it expects TLS."
         for beginnings, meaning in _SAID:
             if isinstance(found, RedisError) and any(beginning in str(found) for beginning in beginnings):
-                return f"Redis at {where} {meaning}."
+                return f"Redis at {where} {meaning.format(said=_first_line(found))}."
     return None
 
 
-async def find_fault(url: str, *, timeout_s: float = 5.0) -> str | None:
-    """Why this Redis cannot be used now; None if it can. Raises `InvalidRequest` for an address that is none."""
-    check_url(url)
-    require("redis")
-    from redis.asyncio import Redis
+def _first_line(error: BaseException) -> str:
+    return str(error).strip().partition("\n")[0].rstrip(".")
+
+
+async def find_wrong_kind(client: "Redis", url: str) -> str | None:
+    """Why a server that answers is none that can be used: a node of a cluster, or a Sentinel; None for any other."""
     from redis.exceptions import RedisError
 
-    client = Redis.from_url(url, protocol=2, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+    try:
+        found = await client.info("server")
+    except (RedisError, OSError):  # it may be forbidden, or gone; what is done with it will say so
+        return None
+    sentence = _KINDS.get(str(found.get("redis_mode")))
+    return None if sentence is None else sentence.format(where=parse_address(url).place)
+
+
+async def find_fault(url: str, *, timeout_s: float = 5.0) -> str | None:
+    """Why this Redis cannot be used now; None if it can. Raises `InvalidRequest` for an address that is none.
+
+    It is asked for what is needed of it: to publish, and to keep a key, which goes at once.
+    """
+    address = parse_address(url)
+    require("redis")
+    from redis.exceptions import RedisError
+
+    client = address.open_client(protocol=2, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
     try:
         await client.ping()
+        if (wrong_kind := await find_wrong_kind(client, url)) is not None:
+            return wrong_kind
+        await client.eval(_PUBLISH, 0, f"aia:{address.database}:check", "")
+        await client.set("ai-agents.check", "", px=1)
     except (RedisError, OSError) as error:
         return why_not_used(error, url) or f"Redis cannot be used: {str(error).partition(chr(10))[0]}."
     finally:

@@ -22,10 +22,12 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
+from ai_agents.bus.addresses import parse_address
 from ai_agents.bus.base import Bus, Channel
-from ai_agents.bus.failures import check_url, why_not_used
+from ai_agents.bus.failures import find_wrong_kind, why_not_used
 from ai_agents.bus.publisher import Publisher
 from ai_agents.bus.shared_channel import MessageWriter, SharedChannel, read_message
+from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.ids import new_id
 from ai_agents.core.types import LogRow
 
@@ -162,7 +164,7 @@ class Subscriber:
 class RedisBus(Bus):
     """Keeps the channels of this process in step with those of other processes.
 
-    `url` is `redis://`, `rediss://` or `unix://`, as redis-py reads it. Raises `InvalidRequest` for another.
+    `url` is as `bus.addresses` reads it. Raises `InvalidRequest` for another.
     """
 
     is_shared = True
@@ -170,9 +172,9 @@ class RedisBus(Bus):
 
     def __init__(self, url: str) -> None:
         super().__init__()
-        check_url(url)
-        self._client = Redis.from_url(
-            url,
+        address = parse_address(url)
+        self._url = url
+        self._client = address.open_client(
             protocol=2,  # what is used here is the same in both protocols, and all servers and proxies speak this one
             decode_responses=False,
             socket_timeout=_TIMEOUT_S,
@@ -181,7 +183,7 @@ class RedisBus(Bus):
             retry=Retry(NoBackoff(), 0, supported_errors=()),
         )
         # All databases of a Redis share their channels, so names carry the number of this one.
-        database = int(self._client.connection_pool.connection_kwargs.get("db") or 0)
+        database = address.database
         self._control = b"aia:%d:control" % database
         self._thread_prefix = b"aia:%d:thread:" % database
         self._changes_name = b"aia:%d:changes" % database
@@ -195,7 +197,10 @@ class RedisBus(Bus):
         self._tasks: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
-        """Connect. Where Redis does not answer, a warning is logged and it is tried again until `close`."""
+        """Connect. Where Redis does not answer, a warning is logged and it is tried again until `close`.
+
+        Raises `InvalidRequest` for a server that cannot be used: a node of a cluster.
+        """
         if self._tasks:
             return
         self._tasks = [
@@ -205,6 +210,8 @@ class RedisBus(Bus):
         with suppress(TimeoutError):
             async with asyncio.timeout(_OPENING_S):
                 await self._subscriber.tried.wait()
+                if self._subscriber.is_connected and (fault := await find_wrong_kind(self._client, self._url)):
+                    raise InvalidRequest(fault)
 
     async def close(self) -> None:
         """Publish what is left, for a second at most, and disconnect."""

@@ -18,7 +18,8 @@ _POOLER = (
 )
 # By SQLSTATE. `pg_hba` is 28000 for a server whose pg_hba.conf has no line for this client.
 _SENTENCES = {
-    "08P01": "{server} does not understand this program: {said}.",
+    # All that PgBouncer itself has to say.
+    "08P01": "{server}, or the pooler there, answers: {said}.",
     "26000": f"{{server}} is {_POOLER}",
     "42P05": f"{{server}} is {_POOLER}",
     "28P01": "{server} refuses the password of the user {user}, or does not know the user.",

@@ -12,7 +12,8 @@ from tests.support.processes import free_port, unprivileged_user, wait_until
 
 # Fewer than the service has connections to it, so that transactions take turns on them.
 SERVER_CONNECTIONS = 4
-# In turns: no two transactions of a client in a row have the same one.
+# In turns: no two transactions of a client in a row have the same one. A server that was away is tried again after 1 s;
+# by default after 15 s, in which PgBouncer refuses everything.
 _SETTINGS = """\
 [databases]
 * = host=127.0.0.1 port={server_port}
@@ -25,6 +26,7 @@ pool_mode = transaction
 default_pool_size = {connections}
 max_client_conn = 1000
 server_round_robin = 1
+server_login_retry = 1
 unix_socket_dir =
 logfile = {directory}/log
 """
