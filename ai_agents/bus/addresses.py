@@ -98,6 +98,14 @@ class RedisAddress:
         return {**self.of_sentinels, **(tls | {"ssl": True} if self.is_encrypted else {})}
 
 
+async def close_client(client: "Redis") -> None:
+    """Close a client of `open_client`, and its connections to Sentinels, which redis-py leaves open."""
+    await client.aclose()
+    manager = getattr(client.connection_pool, "sentinel_manager", None)
+    for sentinel in () if manager is None else manager.sentinels:
+        await sentinel.aclose()
+
+
 def parse_address(url: str) -> RedisAddress:
     """Read an address. Raises `InvalidRequest` for one that cannot be used; it does not repeat a password."""
     parts, hosts = _split(url)
@@ -106,7 +114,8 @@ def parse_address(url: str) -> RedisAddress:
     known = (*_OF_ALL, *(_OF_TLS if is_encrypted else ()), *(_OF_SENTINELS if is_sentinel else ()))
     for name in given:
         if name in _OF_TLS and not is_encrypted:
-            raise InvalidRequest(f"The address of Redis has {name}, which needs {parts.scheme.rstrip('s')}s://.")
+            needed = "rediss" if parts.scheme == "unix" else f"{parts.scheme}s"
+            raise InvalidRequest(f"The address of Redis has {name}, which needs {needed}://.")
         if name not in known:
             raise InvalidRequest(
                 f"The address of Redis has an unknown parameter {name!r}; known are {', '.join(sorted(known))}."

@@ -3,8 +3,8 @@
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ai_agents.bus.addresses import parse_address
-from ai_agents.core.connecting import causes_of, why_not_reached
+from ai_agents.bus.addresses import close_client, parse_address
+from ai_agents.core.connecting import CLOSED, LATE, causes_of, why_not_reached
 from ai_agents.core.extras import require
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _SAID = (
     (("LOADING", "Redis is loading"), "is still loading its data"),
     (("READONLY", "read only replica", "previous master is now"), "is a replica that takes no writes"),
     (("Connection closed by server",), "closed the connection"),
-    (("OOM command not allowed",), "has no memory left (maxmemory)"),
+    (("command not allowed when used memory",), "has no memory left (maxmemory)"),
 )
 
 
@@ -58,6 +58,9 @@ def why_not_used(error: BaseException, url: str) -> str | None:
             hosts = where.rpartition(" ")[2]
             return f"No Sentinel at {hosts} answers and knows a server named {address.master} that is its master."
     if (said := why_not_reached(error, "Redis", host, port)) is not None:
+        if address.is_encrypted and said.endswith(LATE):
+            # It waits for the rest of what it takes for a command.
+            return said.replace(LATE, f"{LATE[:-1]}: it may not speak TLS, which the address asks for.")
         return said
     for found in causes_of(error):
         if isinstance(found, InvalidResponse):
@@ -91,9 +94,16 @@ async def find_fault(url: str, *, timeout_s: float = 5.0) -> str | None:
     """
     address = parse_address(url)
     require("redis")
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
     from redis.exceptions import RedisError
 
-    client = address.open_client(protocol=2, socket_timeout=timeout_s, socket_connect_timeout=timeout_s)
+    client = address.open_client(
+        protocol=2,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=Retry(NoBackoff(), 0, supported_errors=()),  # the first answer is the true one
+    )
     try:
         await client.ping()
         if (wrong_kind := await find_wrong_kind(client, url)) is not None:
@@ -101,8 +111,11 @@ async def find_fault(url: str, *, timeout_s: float = 5.0) -> str | None:
         await client.eval(_PUBLISH, 0, f"aia:{address.database}:check", "")
         await client.set("ai-agents.check", "", px=1)
     except (RedisError, OSError) as error:
-        return why_not_used(error, url) or f"Redis cannot be used: {str(error).partition(chr(10))[0]}."
+        said = why_not_used(error, url) or f"Redis cannot be used: {_first_line(error)}."
+        if said.endswith(CLOSED) and not address.is_encrypted and not address.path:
+            return said.replace(CLOSED, f"{CLOSED[:-1]}: it may expect TLS (rediss://).")
+        return said
     finally:
         with suppress(RedisError, OSError, RuntimeError):
-            await client.aclose()
+            await close_client(client)
     return None

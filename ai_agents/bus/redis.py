@@ -22,7 +22,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from ai_agents.bus.addresses import parse_address
+from ai_agents.bus.addresses import close_client, parse_address
 from ai_agents.bus.base import Bus, Channel
 from ai_agents.bus.failures import find_wrong_kind, why_not_used
 from ai_agents.bus.publisher import Publisher
@@ -230,7 +230,7 @@ class RedisBus(Bus):
         await super().close()
         # uvloop raises RuntimeError for a connection that was closed just now.
         with suppress(RedisError, OSError, RuntimeError):
-            await self._client.aclose()
+            await close_client(self._client)
 
     # Channels.
 

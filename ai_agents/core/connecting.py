@@ -9,7 +9,7 @@ from itertools import chain
 _UNREACHABLE = (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL)
 # What asyncio raises where a name has several addresses: one error whose text has those of all.
 _REFUSED_TEXT = f"[Errno {errno.ECONNREFUSED}]"
-CLOSED = "closed the connection."
+CLOSED, LATE = "closed the connection.", "did not answer in time."
 # By OpenSSL's names of what a server answers to the certificate of a client.
 _ALERTS = (
     ("CERTIFICATE_REQUIRED", "asks for a certificate of this program, and the address names none"),
@@ -70,7 +70,7 @@ def _of_network(found: BaseException, place: str, host: str) -> str | None:
         case FileNotFoundError() if host.startswith("/"):
             said = f"{{what}} does not listen at {place}: there is no such socket."
         case TimeoutError():
-            said = f"{{what}} at {place} did not answer in time."
+            said = f"{{what}} at {place} {LATE}"
         case ConnectionResetError() | BrokenPipeError():
             said = f"{{what}} at {place} {CLOSED}"
         case OSError() if found.errno in _UNREACHABLE:

@@ -70,6 +70,11 @@ class Unfinished:
         if self._tasks:
             await asyncio.wait(self._tasks, timeout=timeout_s)
 
+    def cancel(self) -> None:
+        """Cancel what is still running."""
+        for task in self._tasks:
+            task.cancel()
+
     def __bool__(self) -> bool:
         """Whether any task is still running."""
         return bool(self._tasks)

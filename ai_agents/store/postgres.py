@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
 
 import asyncpg
@@ -40,6 +40,8 @@ _DISK_FULL = "53100"
 _NO_TABLE = "42P01"
 # Statements read or write a few rows by an index, so one that takes this long will not finish.
 _STATEMENT_TIMEOUT_S = 30
+# What has not been answered by then is left as a killed process leaves it.
+_CLOSING_S = 2.0
 # A prepared statement belongs to one connection of the server, and the next transaction may have another one.
 _NOTHING_PREPARED = {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
 
@@ -151,9 +153,14 @@ class PostgresBackend:
         return pool.checkedout() if isinstance(pool, QueuePool) else 0
 
     async def close(self) -> None:
-        """Wait for work in progress, then close the pool."""
-        while self._unfinished:
-            await self._unfinished.wait()
+        """Wait for work in progress, but not for a server that is silent, then close the pool."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSING_S):
+                while self._unfinished:
+                    await self._unfinished.wait()
+        # A pooler keeps its clients waiting while it has no server: for minutes, by default.
+        self._unfinished.cancel()
+        await self._unfinished.wait(_CLOSING_S)
         await self._engine.dispose()
 
 

@@ -1,6 +1,7 @@
 """A real Redis server in a directory of its own."""
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import redis
@@ -12,9 +13,20 @@ from tests.support.processes import free_port, wait_until
 class RedisServer:
     """One server on a port of its own, on loopback only. `durable` keeps what was written through a `kill`."""
 
-    def __init__(self, directory: Path, *, durable: bool = False) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        *,
+        durable: bool = False,
+        settings: Sequence[str] = (),
+        port: int | None = None,
+        sentinel: Path | None = None,
+    ) -> None:
+        """`settings` are more arguments of `redis-server`. With a configuration as `sentinel` it is one, on `port`."""
         self.directory = directory
-        self.port = free_port()
+        self.port = port or free_port()
+        self._more = settings
+        self._sentinel = sentinel
         self._durable = durable
         self._program = redis_program()
         self._process: subprocess.Popen[bytes] | None = None
@@ -44,8 +56,10 @@ class RedisServer:
         settings = ["--bind", "127.0.0.1", "--port", str(self.port), "--dir", str(self.directory), "--save", ""]
         settings += ["--maxmemory-policy", "noeviction"]
         settings += ["--appendonly", "yes", "--appendfsync", "always"] if self._durable else ["--appendonly", "no"]
+        if self._sentinel is not None:
+            settings = [str(self._sentinel), "--sentinel"]
         with (self.directory / "log").open("ab") as log:
-            self._process = subprocess.Popen([self._program, *settings], stdout=log, stderr=log)
+            self._process = subprocess.Popen([self._program, *settings, *self._more], stdout=log, stderr=log)
         wait_until(self._answers, what="Redis to answer")
 
     def stop(self) -> None:

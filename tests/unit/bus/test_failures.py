@@ -49,7 +49,7 @@ async def test_a_redis_that_answers_has_no_fault_and_one_without_a_password_take
         (b"-NOAUTH Authentication required.\r\n", "asks for a password, and the address has none."),
         (b"-ERR max number of clients reached\r\n", "has no connection left (maxclients)."),
         (b"-LOADING Redis is loading the dataset in memory\r\n", "is still loading its data."),
-        (b"", "closed the connection."),
+        (b"", "closed the connection: it may expect TLS"),
         (b"HTTP/1.1 400 Bad Request\r\n\r\n", "does not answer as a Redis"),
     ],
 )
