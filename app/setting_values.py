@@ -187,7 +187,9 @@ DatabaseUrl = Annotated[
     Takes("`sqlite:///file` or `postgresql+asyncpg://user:password@host/name`"),
 ]
 RedisUrl = Annotated[
-    str, AfterValidator(_told(check_url)), Takes("`redis://host:6379/0`, `rediss://…` (with TLS) or `unix:///path`")
+    str,
+    AfterValidator(_told(check_url)),
+    Takes("`redis://host:6379/0`, `rediss://…` (TLS), `unix:///path` or `sentinel://…`"),
 ]
 BucketUrl = Annotated[
     str, AfterValidator(_is_bucket), Takes("`s3://bucket/prefix`, `gs://bucket/prefix` or `az://container/prefix`")

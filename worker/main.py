@@ -58,6 +58,7 @@ def _check_settings() -> None:
     """End the process, with the reason, where every job would fail: for a setting, a folder or a missing package."""
     # Imported here: each health check imports this module.
     from ai_agents.attachments.storage import open_blob_store
+    from ai_agents.bus.failures import find_wrong_server
     from ai_agents.core.exceptions import AIAgentsError
     from ai_agents.core.extras import require
     from ai_agents.store.database import normalize_url
@@ -84,6 +85,8 @@ def _check_settings() -> None:
         admin_key(settings)
         encryption_keys(settings)
         asyncio.run(_claim(settings, blobs))
+        if (fault := asyncio.run(find_wrong_server(settings.redis_url))) is not None:
+            sys.exit(fault)
     except AIAgentsError as error:
         sys.exit(str(error))
 

@@ -3,7 +3,7 @@
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from ai_agents.bus.addresses import close_client, parse_address
+from ai_agents.bus.addresses import RedisAddress, close_client, parse_address
 from ai_agents.core.connecting import CLOSED, LATE, causes_of, why_not_reached
 from ai_agents.core.extras import require
 
@@ -87,23 +87,40 @@ async def find_wrong_kind(client: "Redis", url: str) -> str | None:
     return None if sentence is None else sentence.format(where=parse_address(url).place)
 
 
+async def find_wrong_server(url: str, *, timeout_s: float = 2.0) -> str | None:
+    """The same for an address; None for a server that is away, too: that one may come back."""
+    from redis.exceptions import RedisError
+
+    client = _open_to_look(parse_address(url), timeout_s)
+    try:
+        return await find_wrong_kind(client, url)
+    finally:
+        with suppress(RedisError, OSError, RuntimeError):
+            await close_client(client)
+
+
+def _open_to_look(address: RedisAddress, timeout_s: float) -> "Redis":
+    require("redis")
+    from redis.asyncio.retry import Retry
+    from redis.backoff import NoBackoff
+
+    return address.open_client(
+        protocol=2,
+        socket_timeout=timeout_s,
+        socket_connect_timeout=timeout_s,
+        retry=Retry(NoBackoff(), 0, supported_errors=()),  # the first answer is the true one
+    )
+
+
 async def find_fault(url: str, *, timeout_s: float = 5.0) -> str | None:
     """Why this Redis cannot be used now; None if it can. Raises `InvalidRequest` for an address that is none.
 
     It is asked for what is needed of it: to publish, and to keep a key, which goes at once.
     """
     address = parse_address(url)
-    require("redis")
-    from redis.asyncio.retry import Retry
-    from redis.backoff import NoBackoff
+    client = _open_to_look(address, timeout_s)
     from redis.exceptions import RedisError
 
-    client = address.open_client(
-        protocol=2,
-        socket_timeout=timeout_s,
-        socket_connect_timeout=timeout_s,
-        retry=Retry(NoBackoff(), 0, supported_errors=()),  # the first answer is the true one
-    )
     try:
         await client.ping()
         if (wrong_kind := await find_wrong_kind(client, url)) is not None:

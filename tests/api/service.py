@@ -62,7 +62,9 @@ class Service:
 
 def settings_for(database_url: str, directory: Path, **changes: Any) -> Settings:
     """Settings for one test. Threads get no automatic titles, which only the tests of titles need."""
-    database_url, direct_url = through_pooler(database_url)
+    direct_url = None
+    if "database_direct_url" not in changes:
+        database_url, direct_url = through_pooler(database_url)
     usual: dict[str, Any] = {
         "database_url": database_url,
         "database_direct_url": direct_url,

@@ -28,6 +28,7 @@ from tests.faults.support.cluster import Cluster, open_cluster
 from tests.faults.support.load import talk_through
 from tests.faults.support.proxy import Fault, TcpProxy
 from tests.support.examples import SOAK
+from tests.support.pooled import POOLER, through_pooler
 from tests.support.postgres import PostgresServer
 from tests.support.redis_server import RedisServer
 
@@ -45,8 +46,8 @@ THREADS = amount(sample=3, all_of_it=12)
 
 @pytest.fixture
 async def proxy(postgresql_url: str) -> AsyncIterator[TcpProxy]:
-    """The network before the database."""
-    port = urlsplit(postgresql_url).port
+    """The network before the database, or before its pooler."""
+    port = urlsplit(through_pooler(postgresql_url)[0]).port
     assert port is not None
     async with TcpProxy(port) as opened:
         yield opened
@@ -56,7 +57,8 @@ async def proxy(postgresql_url: str) -> AsyncIterator[TcpProxy]:
 async def service(postgresql_url: str, proxy: TcpProxy, tmp_path: Path) -> AsyncIterator[Service]:
     """A service behind that network."""
     url = postgresql_url.replace(f":{urlsplit(postgresql_url).port}/", f":{proxy.port}/")
-    settings = settings_for(url, tmp_path, max_requests_per_minute=100_000, outbound_allow="127.0.0.1")
+    limits = {"max_requests_per_minute": 100_000, "outbound_allow": "127.0.0.1"}
+    settings = settings_for(url, tmp_path, database_direct_url=url if POOLER else None, **limits)
     async with open_service(settings) as opened:
         opened.container.providers.add(Calculating())
         yield opened
