@@ -38,6 +38,8 @@ _ROLLED_BACK = "40"
 _BAD_VALUE = "22"
 _DISK_FULL = "53100"
 _NO_TABLE = "42P01"
+# A statement was prepared on another connection than it is used on: by a pooler that nothing was said about.
+_NOT_PREPARED = ("26000", "42P05")
 # Statements read or write a few rows by an index, so one that takes this long will not finish.
 _STATEMENT_TIMEOUT_S = 30
 # What has not been answered by then is left as a killed process leaves it.
@@ -222,6 +224,8 @@ def _translated() -> Generator[None]:
             raise _unavailable(error) from error
         if _sqlstate(error).startswith(_BAD_VALUE):
             raise InvalidRequest(VALUE_REFUSED) from error
+        if _sqlstate(error) in _NOT_PREPARED:
+            raise DatabaseUnavailable from error  # which `Database.explain` explains
         if _sqlstate(error) == _NO_TABLE:
             raise DatabaseUnavailable(NO_TABLES) from error
         raise

@@ -6,7 +6,10 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
+from ai_agents.core.exceptions import DatabaseUnavailable
+from ai_agents.store.database import Database
 from tests.faults.conftest import amount
 from tests.faults.support.cluster import open_cluster
 from tests.faults.support.load import talk_through
@@ -70,3 +73,23 @@ async def test_the_lock_of_the_only_process_is_held_past_a_pooler(
             await second.start()
         assert "Another process already runs agents on this database." in refused.value.said
     postgres.drop_database("alone")
+
+
+async def test_a_pooler_that_nothing_was_said_about_is_recognized(postgres: PostgresServer, pooler: PgBouncer) -> None:
+    postgres.create_database("unsaid")
+    database = Database(pooler.url_of("unsaid"), pool_size=2)
+
+    async def look() -> None:
+        for _ in range(10):
+            await database.read(lambda c: c.execute(text("SELECT pg_sleep(0.05)")))
+
+    try:
+        with pytest.raises(DatabaseUnavailable) as refused:
+            await asyncio.gather(look(), look())
+        assert database.explain(refused.value)["reason"] == (
+            f"PostgreSQL at 127.0.0.1:{pooler.port} is behind a pooler in transaction mode: set the address of the "
+            "database itself, too, as AI_AGENTS_DATABASE_DIRECT_URL (direct_url in the library)."
+        )
+    finally:
+        await database.close()
+    postgres.drop_database("unsaid")

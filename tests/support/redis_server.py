@@ -100,5 +100,7 @@ class RedisServer:
         try:
             with redis.Redis(port=self.port, socket_connect_timeout=1) as client:
                 return bool(client.ping())
+        except redis.AuthenticationError:  # it asks for a password, so it answers
+            return True
         except (redis.ConnectionError, redis.TimeoutError):
             return False
