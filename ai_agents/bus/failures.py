@@ -35,7 +35,9 @@ _SAID = (
     (("max number of clients reached",), "has no connection left (maxclients)"),
     (("LOADING", "Redis is loading"), "is still loading its data"),
     (("READONLY", "read only replica", "previous master is now"), "is a replica that takes no writes"),
-    (("Connection closed by server",), "closed the connection"),
+    (("Connection closed by server", "Connection reset by peer"), "closed the connection"),
+    (("Connection refused", "Connect call failed"), "does not listen: the connection was refused"),
+    (("Timeout connecting", "Timeout reading"), "did not answer in time"),
     (("command not allowed when used memory",), "has no memory left (maxmemory)"),
 )
 

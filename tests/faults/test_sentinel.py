@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -53,7 +54,8 @@ class Sentinels:
             (place / "conf").write_text(_SENTINEL.format(first=self.servers[0].port, **words))
             self.sentinels.append(RedisServer(place, port=port, sentinel=place / "conf"))
             self.sentinels[-1].start()
-        self._asked = Sentinel([("127.0.0.1", each.port) for each in self.sentinels], socket_timeout=1)
+        places = [("127.0.0.1", each.port) for each in self.sentinels]
+        self._asked: Any = Sentinel(places, socket_timeout=1)  # type: ignore[no-untyped-call]  # redis-py's gap
         self.until_safe()
 
     @property
