@@ -127,7 +127,7 @@ def _on_sqlite(url: URL, work: Callable[[Connection], T], *, alone: bool) -> T:
 
 async def _on_postgres(url: URL, work: Callable[[Connection], T], *, alone: bool, connect_s: float) -> T:
     require("asyncpg")
-    import asyncpg
+    from ai_agents.store.postgres import DRIVERS_ERRORS
 
     # A time limit for each statement is for queries, not for an index of a large table.
     address, arguments = connect_arguments(url.difference_update_query(["command_timeout"]), timeout=connect_s)
@@ -137,7 +137,7 @@ async def _on_postgres(url: URL, work: Callable[[Connection], T], *, alone: bool
             if alone:
                 await be_alone(connection)
             return await connection.run_sync(work)
-    except asyncpg.PostgresError as error:  # opening a connection raises the driver's own error
+    except DRIVERS_ERRORS as error:  # opening a connection raises the driver's own error
         raise DatabaseUnavailable from error
     finally:
         await engine.dispose()

@@ -44,6 +44,8 @@ _NOT_PREPARED = ("26000", "42P05")
 _STATEMENT_TIMEOUT_S = 30
 # What has not been answered by then is left as a killed process leaves it.
 _CLOSING_S = 2.0
+# What asyncpg raises itself; the last where no server is of the kind that the address asks for.
+DRIVERS_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 # A prepared statement belongs to one connection of the server, and the next transaction may have another one.
 _NOTHING_PREPARED = {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
 
@@ -234,5 +236,5 @@ def _translated() -> Generator[None]:
             raise InvalidRequest(VALUE_REFUSED) from error
         raise
     # Opening a connection raises the driver's own errors.
-    except (OSError, exc.TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except (OSError, exc.TimeoutError, *DRIVERS_ERRORS) as error:
         raise _unavailable(error) from error

@@ -82,12 +82,14 @@ class _AdvisoryLock(SoleProcess):
         self._connection: AsyncConnection | None = None
 
     async def acquire(self) -> None:
+        from ai_agents.store.postgres import DRIVERS_ERRORS
+
         if self._connection is not None:
             return
         try:
             connection = await self._engine.connect()
             got = await connection.scalar(text("SELECT pg_try_advisory_lock(:key)"), {"key": _ADVISORY_LOCK})
-        except (OSError, DBAPIError) as error:
+        except (OSError, DBAPIError, *DRIVERS_ERRORS) as error:
             raise DatabaseUnavailable from error
         if not got:
             await connection.close()

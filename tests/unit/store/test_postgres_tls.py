@@ -18,7 +18,7 @@ from app.commands.databases import open_stored
 from tests.support.certificates import Authority
 from tests.support.pgbouncer import PgBouncer
 from tests.support.postgres import PostgresServer
-from tests.support.processes import unprivileged_user
+from tests.support.processes import free_port, unprivileged_user
 from tests.support.shared import SharedDirectory
 
 # Python's own event loop leaves the socket of a handshake that failed to the garbage collector (uvloop does not).
@@ -115,8 +115,18 @@ async def test_every_way_to_the_database_verifies_the_server(tls: TlsServer, tmp
     shown = tls.url("certified", sslmode="verify-ca", sslrootcert=tls.own.file, sslcert=certificate, sslkey=key)
     assert await is_encrypted(shown)
     open_stored(shown).copy_to(tmp_path / "dump")
-    async with connect(tls.url(sslmode="require", target_session_attrs="read-write")) as conn:
+    # A server that is gone is passed over, and one that takes no writes is none.
+    several = tls.url(sslmode="require").replace("@", f"@127.0.0.1:{free_port()},")
+    async with connect(several) as conn:
         assert not await conn.database.is_empty()
+    tls.server.execute("ALTER ROLE certified SET default_transaction_read_only = on")
+    writable = f"{shown}&target_session_attrs=read-write"
+    for refused in (Database(writable).check(), sole_process(Database(writable)).acquire()):
+        with pytest.raises(DatabaseUnavailable):
+            await refused
+    with pytest.raises(DatabaseUnavailable, match=r"None of the servers at .* takes writes"):
+        migrate.current(writable)
+    tls.server.execute("ALTER ROLE certified RESET default_transaction_read_only")
 
 
 async def test_what_is_wrong_with_a_certificate_is_said_and_nothing_is_sent_in_the_clear(
