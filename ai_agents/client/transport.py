@@ -15,6 +15,7 @@ from uuid import uuid4
 import httpx2
 
 from ai_agents.client.errors import ServiceProblem, ServiceUnreachable, problem_in
+from ai_agents.core.certificates import trusted_certificates
 from ai_agents.core.events import Event, EventType, HintType
 from ai_agents.core.json import loads
 
@@ -92,6 +93,7 @@ class Transport:
         self._patience_s = patience_s
         self._http = httpx2.AsyncClient(
             base_url=url,
+            verify=trusted_certificates(),
             headers={"authorization": f"Bearer {key}", "accept": "application/json"},
             timeout=httpx2.Timeout(_CONNECT_S, read=_ANSWER_S),
             # As many streams as the service lets the user have.

@@ -6,6 +6,7 @@ The stream is parsed here from its bytes, which takes a fifth of the time of the
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any
 
+from ai_agents.core.certificates import trusted_certificates
 from ai_agents.core.exceptions import ProviderNotConfigured
 from ai_agents.core.extras import require
 from ai_agents.core.types import JsonObject, ModelRequest
@@ -37,7 +38,9 @@ class AnthropicProvider(HTTPProvider):
             f"{self.name} has no API key: pass api_key or set ANTHROPIC_API_KEY.", provider=self.name
         )
         is_own = self.name == NAME
-        http = anthropic.DefaultAioHttpClient(follow_redirects=False, limits=connection_limits())
+        http = anthropic.DefaultAioHttpClient(
+            follow_redirects=False, limits=connection_limits(), verify=trusted_certificates()
+        )
         try:
             # `HTTPProvider` tries again.
             sdk = anthropic.AsyncAnthropic(

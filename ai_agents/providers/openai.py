@@ -6,6 +6,7 @@ the time of the SDK's own objects.
 
 from collections.abc import Sequence
 
+from ai_agents.core.certificates import trusted_certificates
 from ai_agents.core.exceptions import ProviderNotConfigured
 from ai_agents.core.extras import require
 from ai_agents.core.types import ModelRequest
@@ -40,7 +41,9 @@ class OpenAIProvider(HTTPProvider):
         )
         # Another server must not see a key that was meant for OpenAI.
         api_key = "none" if self._api_key is None and self._base_url is not None else self._api_key
-        http = openai.DefaultAioHttpClient(follow_redirects=False, limits=connection_limits())
+        http = openai.DefaultAioHttpClient(
+            follow_redirects=False, limits=connection_limits(), verify=trusted_certificates()
+        )
         try:
             # `HTTPProvider` tries again.
             sdk = openai.AsyncOpenAI(

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from ai_agents.core.certificates import trusted_certificates
 from ai_agents.core.exceptions import ProviderError
 from ai_agents.core.extras import require
 from ai_agents.core.secrets import Secrets
@@ -269,7 +270,7 @@ def plain_transport(provider: str, base_url: str, headers: Mapping[str, str]) ->
     require("httpx2")
     import httpx2
 
-    client = httpx2.AsyncClient(limits=connection_limits())
+    client = httpx2.AsyncClient(limits=connection_limits(), verify=trusted_certificates())
     headers = {**client.headers, "content-type": "application/json", **headers}
     return ProviderTransport(provider, client, base_url=base_url, headers=headers)
 

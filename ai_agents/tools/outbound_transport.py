@@ -11,6 +11,7 @@ from typing import Any
 import httpcore2
 import httpx2
 
+from ai_agents.core.certificates import trusted_certificates
 from ai_agents.core.event_loop import Unfinished
 from ai_agents.tools.base import ToolError
 from ai_agents.tools.json_cleaning import JsonCleaner
@@ -43,7 +44,7 @@ class GuardedTransport(httpx2.AsyncBaseTransport):
         self._max_values = max_values
         self._closing = Unfinished()
         self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=httpx2.create_ssl_context(trust_env=False),
+            ssl_context=trusted_certificates(trust_env=False),
             max_connections=max_connections,
             max_keepalive_connections=20,
             keepalive_expiry=5.0,

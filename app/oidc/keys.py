@@ -15,6 +15,7 @@ import httpx2
 import orjson
 import structlog
 
+from ai_agents.core.certificates import trusted_certificates
 from ai_agents.core.connecting import why_not_reached
 from app.errors import IssuerUnavailable, Unauthorized
 from app.oidc.jws import Key, read_key
@@ -145,6 +146,7 @@ def _why(error: Exception, issuer: str) -> str:
 
 def _make_client() -> httpx2.AsyncClient:
     return httpx2.AsyncClient(
+        verify=trusted_certificates(),
         # A short compressed answer can be a long one.
         headers={"user-agent": "ai-agents", "accept-encoding": "identity", "accept": "application/json"},
         timeout=_TIMEOUT_S,

@@ -11,6 +11,7 @@ import httpx
 from fastapi import FastAPI
 from sqlalchemy import select
 
+from ai_agents.core.certificates import trusted_certificates
 from ai_agents.store.models import RunTable
 from ai_agents.testing import ScriptedAnswer, ScriptedProvider
 from app.container import Container
@@ -66,6 +67,7 @@ class Live:
             headers=headers,
             timeout=TIMEOUT_S,
             trust_env=False,
+            verify=trusted_certificates(),
             event_hooks={"response": [check_answer]},
         )
         return await self._clients.enter_async_context(client)

@@ -11,6 +11,7 @@ from typing import Any
 import httpx
 from sqlalchemy import update
 
+from ai_agents.core.certificates import trusted_certificates
 from ai_agents.core.ids import TIME_FORMAT
 from ai_agents.store import tokens
 from ai_agents.store.access_tables import ApiKeyTable
@@ -95,7 +96,13 @@ class World:
 
     async def _client(self, live: Live, key: str | None) -> httpx.AsyncClient:
         headers = {} if key is None else {"authorization": f"Bearer {key}"}
-        client = httpx.AsyncClient(base_url=live.server.address, headers=headers, timeout=TIMEOUT_S, trust_env=False)
+        client = httpx.AsyncClient(
+            base_url=live.server.address,
+            headers=headers,
+            timeout=TIMEOUT_S,
+            verify=trusted_certificates(),
+            trust_env=False,
+        )
         return await self._clients.enter_async_context(client)
 
     async def make_tickets(self) -> None:
