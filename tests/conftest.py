@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.support.nursery import nursery
+from tests.support.bytecode import make_bytecode
 from tests.support.distribution import in_order
 from tests.support.network import LoopbackGuard
 from tests.support.pooled import poolers_in
@@ -39,6 +40,8 @@ def pytest_configure(config: pytest.Config) -> None:
     if given:
         config.stash[SHARED] = SharedDirectory(Path(given["shared_directory"]))
         return
+    if config.getoption("numprocesses", None):
+        make_bytecode(config)
     shared = config.stash[SHARED] = SharedDirectory.create()
     if config.option.basetemp is None:
         config.option.basetemp = str(shared.path / "tmp")  # SQLite files are quicker there, too

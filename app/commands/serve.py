@@ -33,6 +33,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     from app.signals import end_at_once_on_signals
 
     end_at_once_on_signals()
+    gc.disable()  # until it listens: to look for garbage in what is imported would be a fifth of the start
     make_private_files()
     settings = read_settings(warn=False)
 
@@ -83,6 +84,7 @@ def _tune_garbage_collection() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)
+    gc.enable()
 
 
 def _add_worker(parser: argparse.ArgumentParser) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 
+from ai_agents.core.certificates import trusted_certificates
 from tests.fakes.provider_server import FakeProviderServer
 from tests.faults.support.replica import Replica
 
@@ -71,7 +72,9 @@ class Site:
         """A new user with a key."""
         user_id = user_id or f"person-{next(self._numbers)}"
         made = await self.admin.make("/keys", {"user_id": user_id, "name": "page", "admin": admin})
-        client = httpx.AsyncClient(base_url=self.url, headers=_bearer(made["key"]), timeout=30)
+        client = httpx.AsyncClient(
+            base_url=self.url, headers=_bearer(made["key"]), timeout=30, verify=trusted_certificates()
+        )
         self._opened.push_async_callback(client.aclose)
         return Person(user_id, made["key"], client)
 
