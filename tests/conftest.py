@@ -170,7 +170,7 @@ def server_directory(shared_directory: SharedDirectory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def postgres(shared_directory: SharedDirectory) -> PostgresServer:
+def postgres(shared_directory: SharedDirectory) -> Iterator[PostgresServer]:
     """The run's PostgreSQL. Other tests use it at the same time: a test that kills a server starts its own."""
     directory = shared_directory.path / "postgres"
 
@@ -179,7 +179,9 @@ def postgres(shared_directory: SharedDirectory) -> PostgresServer:
         server.start()
         return str(server.port)
 
-    return PostgresServer(directory, port=int(shared_directory.once("postgres", start)))
+    server = PostgresServer(directory, port=int(shared_directory.once("postgres", start)))
+    with server.connected():
+        yield server
 
 
 @pytest.fixture(scope="session")

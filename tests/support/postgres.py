@@ -5,9 +5,11 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 
@@ -26,6 +28,21 @@ SMALL = {
     "autovacuum_naptime": "5min",
     "timezone": "UTC",
 }
+
+
+@contextmanager
+def executor(url: str) -> Iterator[Callable[[str], str]]:
+    """Runs statements on one connection, outside of transactions; an event loop may run in this thread."""
+    with closing(asyncio.new_event_loop()) as loop, ThreadPoolExecutor(1) as thread:
+
+        def do(work: Coroutine[Any, Any, Any]) -> Any:
+            return thread.submit(loop.run_until_complete, work).result()
+
+        connection = do(asyncpg.connect(url.replace("+asyncpg", "")))
+        try:
+            yield lambda statement: str(do(connection.execute(statement)))
+        finally:
+            do(connection.close())
 
 
 class PostgresServer:
@@ -50,6 +67,7 @@ class PostgresServer:
         self._signs_in = signs_in
         self._data = directory / "data"
         self._bin = postgres_directory()
+        self._execute: Callable[[str], str] | None = None
 
     @property
     def url(self) -> str:
@@ -113,18 +131,17 @@ class PostgresServer:
 
     def execute(self, statement: str, *, database: str = "postgres") -> str:
         """Run a statement outside of any transaction. May be called with an event loop running in this thread."""
-        dsn = self.url_of(database).replace("+asyncpg", "")
+        if self._execute is not None and database == "postgres":
+            return self._execute(statement)
+        with executor(self.url_of(database)) as execute:
+            return execute(statement)
 
-        async def execute() -> str:
-            connection = await asyncpg.connect(dsn)
-            try:
-                status: str = await connection.execute(statement)
-                return status
-            finally:
-                await connection.close()
-
-        with ThreadPoolExecutor(1) as thread:
-            return thread.submit(asyncio.run, execute()).result()
+    @contextmanager
+    def connected(self) -> Iterator[None]:
+        """Keep one connection for the statements on the maintenance database: to connect takes as long as they do."""
+        with executor(self.url) as self._execute:
+            yield
+        self._execute = None
 
     def _make_cluster(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)
