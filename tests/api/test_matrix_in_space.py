@@ -105,6 +105,7 @@ async def statuses_of(service: Service, operation: str, row: Row, shared: Things
     """What each user gets. What is only read are the `shared` things; others are made anew once they are used up."""
     owner = await service.user("alice")
     things = shared if operation.startswith("GET") else None
+    await _make_closed(service)  # the operation before may have taken it away
     found = []
     for user in USERS:
         if things is None:
