@@ -129,7 +129,12 @@ def _migrate(arguments: argparse.Namespace) -> None:
         _wait_for_schema(settings)
     else:
         upgrade(settings)
-    print("The database is up to date.")
+    from ai_agents.store.migrate import is_current
+
+    if is_current(settings.direct_database):
+        print("The database is up to date.")
+    else:
+        print("A newer version has migrated the database. This one works with it, and leaves it as it is.")
 
 
 def _wait_for_schema(settings: "Settings") -> None:

@@ -20,6 +20,8 @@ from tests.support.processes import free_port, wait_until
 
 # A variable in docker-compose.yml, with its default.
 _VARIABLE = re.compile(r"\$\{(\w+):-([^}]*)\}")
+# Each look at the worker's health starts a Python of its own, which takes seconds on a busy machine.
+_START_S = 120.0
 
 
 class Composition:
@@ -70,9 +72,11 @@ class Composition:
                 self._start_api(port)
             stack.enter_context(self.image.running(self._command("worker"), **self._variables("worker")))
             healthy = command_of(COMPOSE["worker"]["healthcheck"]["test"])
-            wait_until(lambda: self.image.run(healthy).returncode == 0, what="the worker to be healthy")
+            wait_until(
+                lambda: self.image.run(healthy).returncode == 0, what="the worker to be healthy", timeout_s=_START_S
+            )
             for url in self.urls:
-                wait_until(lambda url=url: is_ready(url), what="the service to be ready")  # type: ignore[misc]
+                wait_until(lambda url=url: is_ready(url), what="the service to be ready", timeout_s=_START_S)  # type: ignore[misc]
             stack.enter_context(self._proxy())
             yield self
 
@@ -81,7 +85,7 @@ class Composition:
         for port, url in zip(self._ports, self.urls, strict=True):
             self._apis.pop(port).close()
             self._start_api(port)
-            wait_until(lambda url=url: is_ready(url), what="the service to be ready again")  # type: ignore[misc]
+            wait_until(lambda url=url: is_ready(url), what="the service to be ready again", timeout_s=_START_S)  # type: ignore[misc]
 
     def _start_api(self, port: int) -> None:
         variables = self._variables("api") | {"HOST": "127.0.0.1", "PORT": str(port)}

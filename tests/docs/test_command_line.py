@@ -1,8 +1,10 @@
 """The command line, with mistakes and without."""
 
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -55,6 +57,21 @@ def test_a_default_model_of_no_provider_is_refused_at_the_start() -> None:
     assert ended.stderr.endswith(
         "AI_AGENTS_DEFAULT_MODEL names an unknown provider; known are anthropic, echo, gemini, ollama, openai.\n"
     )
+
+
+def test_a_database_that_a_newer_version_has_migrated_is_used_and_left_as_it_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    main(["migrate"])
+    with closing(sqlite3.connect(tmp_path / "var" / "ai-agents.db")) as database, database:
+        database.execute("UPDATE alembic_version SET version_num = '9999'")
+    capsys.readouterr()
+    for command in (["migrate"], ["migrate", "--wait"]):
+        main(command)
+        assert capsys.readouterr().out.startswith("A newer version has migrated the database. This one works with it")
+    main(["keys", "create", "--user", "ada"])
+    main(["check", "--without-providers"])
+    assert "schema 9999, of a newer version; that of this one is" in capsys.readouterr().out
 
 
 def test_an_audit_log_that_does_not_hold_is_told_with_a_status(capsys: pytest.CaptureFixture[str]) -> None:
