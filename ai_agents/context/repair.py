@@ -94,6 +94,8 @@ def _without_nothing(message: ModelMessage) -> ModelMessage | None:
 
     Reasoning alone is nothing: a provider other than its own is not sent it.
     """
+    if len(message.parts) == 1 and isinstance(message.parts[0], TextPart) and message.role != "tool":
+        return message if message.parts[0].text.strip() else None  # as most messages are
     blank = all(not part.text.strip() for part in message.parts if isinstance(part, TextPart))
     parts = tuple(part for part in message.parts if _says_something(part, message.role, blank=blank))
     if all(isinstance(part, ReasoningPart) for part in parts):

@@ -72,6 +72,7 @@ class PartWriter:
 
     `events` are those written since the caller last cleared the list; `parts` are all parts that have ended. `write`
     opens a part at its first character, so no text part is empty. A reasoning part may have an origin and no text.
+    Text that was written becomes one delta when its part ends, or at `flush`: what came together is shown together.
     """
 
     def __init__(self) -> None:
@@ -79,6 +80,8 @@ class PartWriter:
         self.parts: list[TextPart | ReasoningPart | ToolCallPart] = []
         self.kind: PartKind | None = None
         self._pieces: list[str] = []
+        # What was written since the last delta, and the unfinished character before it.
+        self._written: list[str] = []
         self._held = ""
         self._origin: Mapping[str, Any] | None = None
 
@@ -88,16 +91,22 @@ class PartWriter:
             if not text:
                 return
             self.open(kind)
-        if self._held:
-            text = self._held + text
-            self._held = ""
+        self._written.append(text)
+
+    def flush(self) -> None:
+        """Write the delta of the text since the last one."""
+        if self.kind is None or not self._written:
+            return
+        text = self._held + "".join(self._written)
+        self._written.clear()
+        self._held = ""
         if not text.isascii() or "\0" in text:
             if (cut := _unfinished_character(text)) is not None:  # the rest of it is in the next piece
                 text, self._held = text[:cut], text[cut:]
             text = clean_text(text)
         if text:
             self._pieces.append(text)
-            self.events.append(PartDelta(len(self.parts), kind, text))
+            self.events.append(PartDelta(len(self.parts), self.kind, text))
 
     def open(self, kind: PartKind, *, origin: Mapping[str, Any] | None = None) -> None:
         """Begin a part, even if no text follows."""
@@ -110,6 +119,7 @@ class PartWriter:
         """End the open part, if there is one. `origin` replaces the one that the part was opened with."""
         if self.kind is None:
             return
+        self.flush()
         if self._held:
             held, self._held = clean_text(self._held), ""
             self._pieces.append(held)

@@ -236,7 +236,7 @@ class HTTPProvider(Provider):
         post = partial(transport.post, wire.path(request), timeout_s=_timeout_s(request))
         while True:
             known = self.endpoint(request.model)
-            endpoint = replace(known, quirks=known.quirks.merged(taught))
+            endpoint = known if taught is NO_QUIRKS else replace(known, quirks=known.quirks.merged(taught))
             payload = wire.to_wire(_for(endpoint, request), endpoint)
             try:
                 response = await post(payload, headers=wire.headers_to_wire(payload))

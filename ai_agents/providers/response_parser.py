@@ -66,13 +66,18 @@ class ResponseParser(ABC):
             datas = self._decoder.feed(chunk)
         except ValueError:
             return truncated(self.provider, "sent a line that is too long")
-        return self._read_events(datas)
+        error = self._read_events(datas)
+        self.writer.flush()
+        return error
 
     def finish(self) -> ProviderError | None:
         """The bytes have ended: write what is left. Returns an error where the terminal event is missing."""
         if self._is_whole:
-            return self._finish_whole()
+            error = self._finish_whole()
+            self.writer.flush()
+            return error
         error = self._read_events(self._decoder.flush()) or self._attempt(self.end_of_bytes)
+        self.writer.flush()
         return error or (None if self.done else truncated(self.provider))
 
     @abstractmethod

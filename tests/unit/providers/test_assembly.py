@@ -47,8 +47,7 @@ def test_a_part_of_another_kind_ends_the_one_before() -> None:
         PartDelta(0, "reasoning", "hm"),
         PartEnd(0, ReasoningPart("hm")),
         PartStart(1, "text"),
-        PartDelta(1, "text", "Hel"),
-        PartDelta(1, "text", "lo"),
+        PartDelta(1, "text", "Hello"),
         PartEnd(1, TextPart("Hello")),
     ]
 
