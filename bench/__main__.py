@@ -40,9 +40,9 @@ def _measure(kind: str, names: list[str]) -> Figures:
         try:
             with ExitStack() as stack:
                 upstream = stack.enter_context(provider(cores))
-                settings = stack.enter_context(databases(kind))
-                running = stack.enter_context(service(settings, cores, upstream=upstream))
-                target = Target(running, upstream, settings["AI_AGENTS_DATABASE_URL"])
+                database = stack.enter_context(databases(kind))
+                running = stack.enter_context(service(database.settings, cores, upstream=upstream))
+                target = Target(running, upstream, database)
                 found |= uvloop.run(_run(name, target))
         finally:
             stay_on(usable)

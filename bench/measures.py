@@ -18,6 +18,8 @@ Measure = Callable[[Target], Awaitable[Figures]]
 
 _TURN = "words-50"
 _WARM_UP = 100
+# After this time a process has loaded what it loads beside its first requests.
+_STARTED_S = 5.0
 _IDLE_STREAMS = (500, 1000)
 _LENGTHS = (10, 100, 1_000, 10_000, 100_000)
 # The first stream has to be open when the last one begins.
@@ -66,14 +68,18 @@ async def turns(target: Target, *, model: str = _TURN, count: int = 2000, at_onc
 
     await run_all(_WARM_UP)
     cpu_s, waited_s, began = target.service.cpu_s(), target.service.waited_s(), time.perf_counter()
+    database_cpu_s = target.databases.cpu_s()
     await run_all(count)
     took_s, cpu_s = time.perf_counter() - began, target.service.cpu_s() - cpu_s
+    database_cpu_s = target.databases.cpu_s() - database_cpu_s
     waited_s = target.service.waited_s() - waited_s
     for client in clients:
         client.close()
     words = int(model.split("-")[1])
     return {
         "cpu_ms_per_turn": cpu_s / count * 1000,
+        # PostgreSQL's own; SQLite works in the service.
+        "database_cpu_ms_per_turn": database_cpu_s / count * 1000,
         "turns_per_s": count / took_s,
         "tokens_per_s": words * count / took_s,
         "cores_used": cpu_s / took_s,
@@ -134,6 +140,12 @@ async def idle_streams(target: Target) -> Figures:
     return found
 
 
+async def base_memory(target: Target) -> Figures:
+    """Memory of a process that has made its database and loaded its provider, and serves nothing yet."""
+    await asyncio.sleep(_STARTED_S)
+    return {"base_memory_mb": target.service.rss_bytes() / 1e6}
+
+
 async def _open_streams(target: Target, threads: list[str]) -> list[Client]:
     clients = []
     for thread_id in threads:
@@ -178,14 +190,16 @@ async def paced(target: Target) -> Figures:
         [newcomer(thread_id, 1.5 + span_s * number / len(probed)) for number, thread_id in enumerate(probed)]
     )
     took = await running
-    took_s = time.perf_counter() - began
+    took_s, cpu_s = time.perf_counter() - began, target.service.cpu_s() - cpu_s
     return {
         "paced_direct_s": direct,
         "paced_turn_s_p50": median(took),
         "paced_turn_s_max": max(took),
         "paced_turn_ratio_p50": median(took) / direct,
         "paced_turn_ratio_max": max(took) / direct,
-        "paced_cores_used": (target.service.cpu_s() - cpu_s) / took_s,
+        "paced_cores_used": cpu_s / took_s,
+        # With what the turns themselves cost.
+        "paced_cpu_us_per_token": cpu_s / (_PACED_STREAMS * _PACED_WORDS) * 1e6,
         "paced_core_denied_percent": (target.service.waited_s() - waited_s) / took_s * 100,
         "newcomer_direct_ms_p50": _p50(direct_first),
         "newcomer_first_token_ms_p50": _p50(newcomers),
@@ -298,6 +312,7 @@ MEASURES: dict[str, Measure] = {
     "tools": blocking_tools,
     "doors": doors,
     "long": long_answers,
+    "base": base_memory,
     "idle": idle_streams,
     "paced": paced,
     "many": many_streams,

@@ -7,12 +7,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from bench.package import install_blocking_tool
 from tests.support.postgres import PostgresServer
+from tests.support.processes import children_of
 from tests.support.redis_server import RedisServer
 
 _TICKS = os.sysconf("SC_CLK_TCK")
@@ -43,8 +44,7 @@ class Process:
 
     def cpu_s(self) -> float:
         """Processor time that it has used, of all its threads."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / _TICKS
+        return sum(map(int, _stat(self.pid)[11:13])) / _TICKS
 
     def waited_s(self) -> float:
         """How long its threads were ready to run while their core did something else, each thread by itself."""
@@ -57,6 +57,29 @@ class Process:
             if line.startswith("VmRSS:"):
                 return int(line.split()[1]) * 1024
         raise RuntimeError("the system does not say how much memory a process has")
+
+
+@dataclass(frozen=True, slots=True)
+class Databases:
+    """What a service is given: its settings, and the main process of PostgreSQL (None: SQLite)."""
+
+    settings: dict[str, str]
+    server: int | None = None
+
+    def cpu_s(self) -> float:
+        """Processor time that PostgreSQL has used: its main process, those that it started, and those that ended."""
+        if self.server is None:
+            return 0.0
+        used = _stat(self.server)[11:15]
+        for child in children_of(self.server):
+            with suppress(FileNotFoundError, ProcessLookupError):  # it ends just now
+                used += _stat(child)[11:13]
+        return sum(map(int, used)) / _TICKS
+
+
+def _stat(pid: int) -> list[str]:
+    """The numbers of a process, from its state on: https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 @contextmanager
@@ -89,15 +112,15 @@ def service(settings: Mapping[str, str], cores: Cores, *, upstream: Process) -> 
 
 
 @contextmanager
-def databases(name: str) -> Iterator[dict[str, str]]:
-    """The settings for an empty database of this kind: `sqlite`, or `postgres`, which is PostgreSQL and Redis.
+def databases(name: str) -> Iterator[Databases]:
+    """An empty database of this kind: `sqlite`, or `postgres`, which is PostgreSQL and Redis.
 
     Both keep what was committed through a power cut.
     """
     with tempfile.TemporaryDirectory() as made:
         directory = Path(made)
         if name == "sqlite":
-            yield {"AI_AGENTS_DATABASE_URL": f"sqlite:///{directory / 'bench.db'}"}
+            yield Databases({"AI_AGENTS_DATABASE_URL": f"sqlite:///{directory / 'bench.db'}"})
             return
         directory.chmod(0o711)
         postgres, redis = PostgresServer(directory / "postgres", durable=True), RedisServer(directory / "redis")
@@ -105,10 +128,8 @@ def databases(name: str) -> Iterator[dict[str, str]]:
         try:
             redis.start()
             try:
-                yield {
-                    "AI_AGENTS_DATABASE_URL": postgres.create_database("bench"),
-                    "AI_AGENTS_REDIS_URL": redis.url,
-                }
+                url = postgres.create_database("bench")
+                yield Databases({"AI_AGENTS_DATABASE_URL": url, "AI_AGENTS_REDIS_URL": redis.url}, postgres.pid)
             finally:
                 redis.stop()
         finally:

@@ -9,7 +9,7 @@ from typing import Any
 from ai_agents.store.database import Database
 from ai_agents.store.threads import ThreadStore
 from bench.client import Answer, Client, Unexpected, request
-from bench.processes import ADMIN_KEY, Process
+from bench.processes import ADMIN_KEY, Databases, Process
 
 USER = "bench"
 FIRST_TOKEN = b"event: message.delta"
@@ -26,9 +26,14 @@ class Target:
 
     service: Process
     upstream: Process
-    database_url: str
+    databases: Databases
     key: str = ""
     _agents: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def database_url(self) -> str:
+        """The address of the database."""
+        return self.databases.settings["AI_AGENTS_DATABASE_URL"]
 
     async def prepare(self) -> None:
         """Make the user's key. An admin's would be cheaper: no row stands behind it."""
