@@ -2,6 +2,7 @@
 
 import errno
 import socket
+import sys
 from contextlib import suppress
 from typing import Any
 
@@ -13,6 +14,23 @@ _REASONS = {
     errno.EACCES: "this user may not listen on this port: choose one above 1023 (PORT, --port)",
     errno.EADDRNOTAVAIL: "this machine has no such address (HOST, --host)",
 }
+
+
+def listen_apart(host: str, port: int, processes: int) -> list[list[socket.socket]]:
+    """For each process sockets of its own, as of `listen`: the system spreads connections over those that listen.
+
+    Where it does not, all processes get the same ones. The first are bound alone, so that a port in use is told.
+    """
+    first = listen(host, port)
+    if not sys.platform.startswith("linux"):
+        return [first] * processes
+    for each in first:
+        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    further = [
+        [_bound(each.family, each.type, each.proto, each.getsockname(), is_shared=True) for each in first]
+        for _ in range(1, processes)
+    ]
+    return [first, *further]
 
 
 def listen(host: str, port: int) -> list[socket.socket]:
@@ -39,10 +57,12 @@ def listen(host: str, port: int) -> list[socket.socket]:
     return sockets
 
 
-def _bound(family: int, kind: int, protocol: int, address: Any) -> socket.socket:
+def _bound(family: int, kind: int, protocol: int, address: Any, *, is_shared: bool = False) -> socket.socket:
     bound = socket.socket(family, kind, protocol)
     try:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if is_shared:
+            bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
         if family == socket.AF_INET6:
             with suppress(OSError):
                 # The same port of IPv4 has a socket of its own.

@@ -28,7 +28,16 @@ def _add_work(_logger: object, _method: str, event: structlog.types.EventDict) -
     return event
 
 
+# Which of several processes this is, if it is one of them.
+_process: dict[str, int] = {}
+
+
+def _add_process(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    return {**event, **_process}
+
+
 _SHARED: list[structlog.types.Processor] = [
+    _add_process,
     structlog.contextvars.merge_contextvars,
     _add_work,
     structlog.processors.add_log_level,
@@ -53,8 +62,13 @@ _SERVER = "uvicorn.error"
 _REFUSED_START = "Application startup failed. Exiting."
 
 
-def configure(level: str) -> None:
-    """Send all logs of the process through one chain. Levels below `level` cost almost nothing."""
+def configure(level: str, *, process: int | None = None) -> None:
+    """Send all logs of the process through one chain. Levels below `level` cost almost nothing.
+
+    `process` is the number of one of several, which each of its lines has then.
+    """
+    if process is not None:
+        _process["process"] = process
     number = logging.getLevelNamesMapping()[level.upper()]
     readable = sys.stderr.isatty()
     structlog.configure(

@@ -52,6 +52,7 @@ from app.routers import (
     users,
     webhooks,
 )
+from app.services.operations import ProcessLoad
 from app.settings import Settings
 from app.shared_usage import SharedRates, SharedUsage
 from app.tracing import SERVICE, TracedRequests, start_tracing
@@ -108,6 +109,8 @@ def create_app(settings: Settings | None = None) -> FastAPI:
     app.state.overload = Overload()
     app.state.draining = None
     app.state.refusal = None
+    # Set in one of several processes on a port.
+    app.state.siblings = None
     app.state.begin_drain = lambda: _begin_drain(app)
     app.state.hurry = lambda: _hurry(app)
     app.add_middleware(
@@ -157,6 +160,9 @@ async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
         kinds = {"requests": app.state.rates, "repeats": app.state.repeat_rates}
         usage = share_usage(container.conn.bus, app.state.streams, kinds)
         container.audit.start()
+        app.state.load = lambda: ProcessLoad(
+            len(app.state.streams), app.state.overload.in_hand, app.state.overload.share
+        )
         app.state.overload.open(app.state.streams.__len__)
         observe_with(OBSERVER)
         loading = asyncio.create_task(_prepare(container), name="prepare")

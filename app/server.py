@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from ipaddress import ip_address
@@ -48,6 +48,12 @@ class Server(uvicorn.Server):
         self._grace_s = grace_s
         self._on_exit, self._on_hurry = on_exit, on_hurry
         self._deadline = Deadline()
+        # One of several processes: the parent alone says what comes after the first signal.
+        self.is_child = False
+        # Sockets that this process may listen on, beside its own; they are closed when it stops.
+        self.inherited: list[socket.socket] = []
+        self._adopted: dict[int, asyncio.Server] = {}
+        self._adopting: set[asyncio.Task[None]] = set()
         self._is_hurried = False
         self._loop: asyncio.AbstractEventLoop | None = None
         # Called with the address once the service listens.
@@ -66,6 +72,10 @@ class Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Close the connections and end the application."""
         asyncio.get_running_loop().call_later(self._grace_s, self._end_bodies)
+        for server in self._adopted.values():
+            server.close()
+        for each in self.inherited:
+            each.close()
         try:
             await super().shutdown(sockets)
         finally:
@@ -90,13 +100,17 @@ class Server(uvicorn.Server):
         The first is not raised again: this is a success. Before the start is complete nothing is acknowledged, and one
         signal ends the process.
         """
-        if not self.started or self._is_hurried:
+        if not self.started or (self._is_hurried and not self.is_child):
             end_at_once(sig)
-        elif self.should_exit:
+        elif not self.should_exit:
+            self.end()
+        elif not self.is_child:
             self.hurry()
-        else:
-            self._deadline.set(self._grace_s + _CLOSING_S)
-            self.stop()
+
+    def end(self) -> None:
+        """Begin to stop, and end the process in time. Any thread may call it."""
+        self._deadline.set(self._grace_s + _CLOSING_S)
+        self.stop()
 
     def hurry(self) -> None:
         """Give what is under way no more time: a stop that has begun takes 5 seconds at most from now on."""
@@ -105,6 +119,31 @@ class Server(uvicorn.Server):
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._on_hurry)
             self._loop.call_soon_threadsafe(self._end_bodies)
+
+    def adopt(self, sockets: Sequence[socket.socket]) -> None:
+        """Take the connections of these sockets, too, until `release`."""
+        for each in sockets:
+            task = asyncio.ensure_future(self._adopt(each))
+            self._adopting.add(task)
+            task.add_done_callback(self._adopting.discard)
+
+    async def _adopt(self, listening: socket.socket) -> None:
+        loop, number = asyncio.get_running_loop(), listening.fileno()
+        if self.should_exit or number in self._adopted:
+            return
+
+        def connect() -> asyncio.Protocol:
+            return self.config.http_protocol_class(  # type: ignore[call-arg]  # as in uvicorn
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+
+        self._adopted[number] = await loop.create_server(connect, sock=listening.dup(), backlog=self.config.backlog)
+
+    def release(self, sockets: Sequence[socket.socket]) -> None:
+        """Leave the connections of these sockets to another process again."""
+        for each in sockets:
+            if (server := self._adopted.pop(each.fileno(), None)) is not None:
+                server.close()
 
     def stop(self) -> None:
         """Begin to stop. Any thread may call it."""

@@ -4,6 +4,8 @@ import argparse
 import re
 
 _LAST_PORT = 65_535
+# More than any machine has cores for.
+_MOST_PROCESSES = 256
 _UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _FORM = re.compile(r"([0-9]{1,9})([smhd])")
 
@@ -20,6 +22,13 @@ def port_number(text: str) -> int:
     """A port; 0 stands for a free one. Raises `ArgumentTypeError`."""
     if not text.isdecimal() or int(text) > _LAST_PORT:
         raise argparse.ArgumentTypeError(f"a port is a number from 0 to {_LAST_PORT}")
+    return int(text)
+
+
+def process_count(text: str) -> int:
+    """How many processes, at least one. Raises `ArgumentTypeError`."""
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_PROCESSES:
+        raise argparse.ArgumentTypeError(f"a number of processes is one from 1 to {_MOST_PROCESSES}")
     return int(text)
 
 

@@ -6,13 +6,17 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
-from app.commands.command import Command
+from app.commands.command import Command, WrongUse
 from app.commands.opening import make_private_files, read_settings, upgrade, with_database
-from app.commands.options import port_number
+from app.commands.options import port_number, process_count
 
 if TYPE_CHECKING:
+    from socket import socket
+
     from fastapi import FastAPI
 
+    from app.processes.told import Told
+    from app.server import Server
     from app.settings import Settings
 
 _LOOK_AGAIN_S = 2.0
@@ -21,6 +25,13 @@ _LOOK_AGAIN_S = 2.0
 def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", help="the address to listen on (AI_AGENTS_HOST, HOST; 127.0.0.1)")
     parser.add_argument("--port", type=port_number, help="the port (AI_AGENTS_PORT, PORT; 8000); 0 takes a free one")
+    parser.add_argument(
+        "--workers",
+        type=process_count,
+        default=1,
+        metavar="N",
+        help="so many processes on the port, on PostgreSQL and Redis; SIGHUP restarts each in turn; 1",
+    )
     parser.add_argument("--no-migrate", action="store_true", help="leave the database as it is")
     parser.add_argument(
         "--page-link",
@@ -37,27 +48,91 @@ def _serve(arguments: argparse.Namespace) -> None:
     make_private_files()
     settings = read_settings(warn=False)
 
-    from app import configuration, logs
-    from app.listening import listen
+    from app.processes.told import find_told
 
-    host, port = arguments.host or settings.host, settings.port if arguments.port is None else arguments.port
+    if (told := find_told()) is not None:
+        _serve_as_child(arguments, settings, told)
+        return
+
+    from app import configuration, logs
+    from app.listening import listen_apart
+
+    if arguments.workers > 1:
+        _require_shared(settings)
+    host, port = _address(arguments, settings)
     # First of all: a port in use is the commonest reason, and what follows takes a while.
-    sockets = listen(host, port)
+    sockets = listen_apart(host, port, arguments.workers)
     logs.configure(settings.log_level)
     configuration.warn_of_unknown_names()
     if not arguments.no_migrate:
         upgrade(settings)
+    if arguments.workers > 1:
+        from app.processes.parent import Parent
 
+        sys.exit(Parent(sockets, grace_s=settings.shutdown_grace_s).run())
+    app, server = _build(arguments, settings)
+    server.announce = lambda address: _announce(app, settings, address, links=_prints_links(arguments))
+    _run(app, server, sockets[0])
+
+
+def _require_shared(settings: "Settings") -> None:
+    """Raises `WrongUse` where one process is the only one that there may be."""
+    from ai_agents.store.database import normalize_url
+
+    if normalize_url(settings.database).get_backend_name() == "sqlite" or settings.redis_url is None:
+        raise WrongUse(
+            "Several processes (--workers) need PostgreSQL (AI_AGENTS_DATABASE_URL) and Redis (AI_AGENTS_REDIS_URL)."
+        )
+
+
+def _serve_as_child(arguments: argparse.Namespace, settings: "Settings", told: "Told") -> None:
+    """Serve as one of several processes, whose parent has done what is done once."""
+    import signal
+
+    from app import logs
+    from app.processes.child import Child
+    from app.processes.siblings import Siblings
+    from app.services import operations
+
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is the parent's
+    logs.configure(settings.log_level, process=told.own)
+    app, server = _build(arguments, settings)
+    child = Child(told, server, lambda address: _announce(app, settings, address, links=_prints_links(arguments)))
+    child.obey()
+
+    async def begin(_address: str) -> None:
+        state = app.state
+        siblings = Siblings(told, lambda: operations.render_metrics(state.container, state.load()))
+        await siblings.open()
+        state.siblings = siblings
+        _tune_garbage_collection()
+        await child.tell_ready()
+
+    server.announce = begin
+    _run(app, server, child.sockets)
+
+
+def _address(arguments: argparse.Namespace, settings: "Settings") -> tuple[str, int]:
+    return arguments.host or settings.host, settings.port if arguments.port is None else arguments.port
+
+
+def _prints_links(arguments: argparse.Namespace) -> bool:
+    # What is printed elsewhere than at a terminal is kept as a log, which others may read.
+    return bool(arguments.page_link or sys.stdout.isatty())
+
+
+def _build(arguments: argparse.Namespace, settings: "Settings") -> "tuple[FastAPI, Server]":
     from app.descriptors import raise_descriptor_limit
     from app.main import create_app
     from app.server import build_server
 
     raise_descriptor_limit()
     app = create_app(settings)
-    server = build_server(app, settings, host=host, port=port)
-    # What is printed elsewhere than at a terminal is kept as a log, which others may read.
-    links = arguments.page_link or sys.stdout.isatty()
-    server.announce = lambda address: _announce(app, settings, address, links=links)
+    host, port = _address(arguments, settings)
+    return app, build_server(app, settings, host=host, port=port)
+
+
+def _run(app: "FastAPI", server: "Server", sockets: "list[socket]") -> None:
     try:
         server.run(sockets)
     finally:
@@ -157,7 +232,7 @@ SERVE = Command(
     _serve,
     _add_serve,
     details="Migrates the database first, makes the keys that are missing, and prints its address once it listens.",
-    examples=("ai-agents serve", "ai-agents serve --host 0.0.0.0 --port 9000", "PORT=0 ai-agents serve --no-migrate"),
+    examples=("ai-agents serve", "ai-agents serve --host 0.0.0.0 --port 9000", "ai-agents serve --workers 4"),
 )
 WORKER = Command(
     "worker",

@@ -14,6 +14,7 @@ from app.responses import JsonResponse
 from app.schemas.answers import Health, JobPage, JobRead, UsagePage
 from app.schemas.common import UserId
 from app.services import operations
+from app.services.identity import require_admin
 from app.strict_routes import StrictRoute
 from app.turns import LargeTurn
 
@@ -142,9 +143,12 @@ async def get_readiness(request: Request, container: AppContainer) -> Response:
 async def get_metrics(request: Request, user: User, container: AppContainer) -> Response:
     """Requests, runs, model calls, tools, streams, jobs and connections, in the text format of Prometheus.
 
-    For admins. Each process tells of itself, and of the jobs and workers of all. The table is in docs/operations.md.
+    For admins. Each process tells of itself, and of the jobs and workers of all; of several processes on one port each
+    tells of all. The table is in docs/operations.md.
     """
+    require_admin(user)
     state = request.app.state
-    load = operations.ProcessLoad(len(state.streams), state.overload.in_hand, state.overload.share)
-    told = await operations.render_metrics(container, user, load)
+    told = await operations.render_metrics(container, state.load())
+    if state.siblings is not None:
+        told = await state.siblings.gather(told)
     return PlainTextResponse(told, media_type=_METRICS_TYPE)

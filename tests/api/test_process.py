@@ -8,12 +8,15 @@ import signal
 import subprocess
 import sys
 import time
+from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
+import pytest
 
+from app.commands.options import process_count
 from app.descriptors import raise_descriptor_limit
 from tests.support.postgres import PostgresServer
 
@@ -217,3 +220,19 @@ def test_the_log_is_json_names_requests_by_their_route_and_leaves_out_polls(tmp_
     ]
     assert "a-poll" not in "".join(lines)
     assert "secret-ticket" not in "".join(lines)
+
+
+def test_several_processes_without_a_shared_database_are_refused_in_one_sentence(tmp_path: Path) -> None:
+    refused = run("serve", "--workers", "2", "--port", "0", cwd=tmp_path)
+
+    assert refused.returncode == 2
+    assert refused.stderr.splitlines() == [
+        "Several processes (--workers) need PostgreSQL (AI_AGENTS_DATABASE_URL) and Redis (AI_AGENTS_REDIS_URL)."
+    ]
+
+
+def test_a_number_of_processes_is_at_least_one() -> None:
+    assert process_count("1") == 1
+    for wrong in ("0", "-1", "257", "two", "1.5", ""):
+        with pytest.raises(ArgumentTypeError):
+            process_count(wrong)

@@ -5,6 +5,8 @@ import os
 import re
 import resource
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -37,7 +39,7 @@ class Replica:
         self._directory = directory
         self.environment = {**_inherited(), **environment}
         self._arguments = arguments
-        self._process: Forked | None = None
+        self._process: Forked | subprocess.Popen[bytes] | None = None
 
     async def start(self) -> None:
         """Start, and return once it listens. Raises `DidNotStart`."""
@@ -124,6 +126,18 @@ class Replica:
         log = self.log_path.read_bytes()
         new, self._looked_at = log[self._looked_at :], len(log)
         return [line for line in new.decode(errors="replace").splitlines() if _COMPLAINTS.search(line)]
+
+
+class Family(Replica):
+    """Several processes on one port, and their parent, which it is: all start as an operator starts them."""
+
+    def launch(self) -> None:
+        """Start without waiting for anything."""
+        command = [sys.executable, "-m", "tests.faults.launch", "serve", "--port", str(self.port), *self._arguments]
+        with self.log_path.open("ab") as log:
+            self._process = subprocess.Popen(
+                command, cwd=self._directory, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
 
 
 class DidNotStart(Exception):
