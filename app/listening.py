@@ -22,15 +22,20 @@ def listen_apart(host: str, port: int, processes: int) -> list[list[socket.socke
     Where it does not, all processes get the same ones. The first are bound alone, so that a port in use is told.
     """
     first = listen(host, port)
-    if not sys.platform.startswith("linux"):
+    if processes == 1 or not sys.platform.startswith("linux"):
         return [first] * processes
-    for each in first:
-        each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-    further = [
-        [_bound(each.family, each.type, each.proto, each.getsockname(), is_shared=True) for each in first]
-        for _ in range(1, processes)
-    ]
-    return [first, *further]
+    found = [first]
+    try:
+        for each in first:
+            each.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        while len(found) < processes:
+            found.append(
+                [_bound(each.family, each.type, each.proto, each.getsockname(), is_shared=True) for each in first]
+            )
+    except OSError:
+        # Not every kernel takes a socket into such a group that was bound alone.
+        return [first] * processes
+    return found
 
 
 def listen(host: str, port: int) -> list[socket.socket]:

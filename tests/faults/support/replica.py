@@ -136,7 +136,7 @@ class Family(Replica):
         command = [sys.executable, "-m", "tests.faults.launch", "serve", "--port", str(self.port), *self._arguments]
         with self.log_path.open("ab") as log:
             self._process = subprocess.Popen(
-                command, cwd=self._directory, env=self._environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+                command, cwd=self._directory, env=self.environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
 
 
