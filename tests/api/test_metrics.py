@@ -9,7 +9,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ai_agents.core.types import Usage
 from ai_agents.testing import ScriptedProvider, tool_call
+from app import metrics
 from app.metrics import OTHER, REGISTRY, MetricsObserver
+from app.processes.siblings import merge
 from tests.api.service import Service, make_agent, make_thread
 
 OPERATIONS = Path(__file__).resolve().parents[2] / "docs" / "operations.md"
@@ -86,3 +88,14 @@ def test_names_that_users_choose_do_not_grow_without_end() -> None:
     assert len(models) == 101
     assert len({tool for tool in tools if tool.startswith("tool-of-many-")}) == 100
     assert OTHER in models & tools
+
+
+def test_several_processes_are_told_as_one_text_that_says_which_is_which() -> None:
+    text = metrics.render([metrics.gauge("runs_running", "Runs.", 2.0)])
+    told = merge({0: text, 1: None, 2: text}).decode()
+    merged = {family.name: family for family in text_string_to_metric_families(told)}
+
+    assert [value(merged, "ai_agents_runs_running", process=each) for each in "012"] == [2, 0, 2]
+    assert [value(merged, "ai_agents_process_up", process=each) for each in "012"] == [1, 0, 1]
+    assert {merged[name].type for name in ("ai_agents_run_seconds", "ai_agents_tool_seconds")} == {"histogram"}
+    assert merged["ai_agents_runs"].type == "counter"

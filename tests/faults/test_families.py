@@ -22,7 +22,7 @@ from tests.support.redis_server import RedisServer
 
 GRACE_S = 2
 # What a stop may take after its grace time, and what a busy machine may take.
-CLOSING_S = 5 + amount(sample=10, all_of_it=2)
+CLOSING_S = 5 + amount(sample=10, all_of_it=5)
 STREAMS = 8
 
 
@@ -224,7 +224,7 @@ async def test_what_cannot_start_at_all_ends_the_parent_with_its_sentence(
         assert await service.family.ended() == 1
         assert str(folder) in refused.value.said.splitlines()[-1]
         assert "Traceback" not in refused.value.said
-        assert refused.value.said.count(str(folder)) == 1
+        assert refused.value.said.count("The folder of files") == 1
 
 
 @pytest.mark.soak
