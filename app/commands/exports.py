@@ -29,7 +29,7 @@ _PLURALS = {"summary": "summaries", "feedback": "feedback"}
 async def export_all(database: Database, settings: Settings, arguments: argparse.Namespace) -> int:
     """Write the export. Returns the status of the program."""
     attachments = None if arguments.without_files else await _attachments(database, settings)
-    with _output(arguments.file) as output:
+    with open_output(arguments.file) as output:
 
         def write(line: str) -> None:
             output.write(line.encode() + b"\n")
@@ -137,13 +137,25 @@ class _ImportProgress:
 
 
 @contextmanager
-def _output(name: str) -> Iterator[BinaryIO]:
+def open_output(name: str) -> Iterator[BinaryIO]:
+    """The file of an export, or standard output (`-`)."""
     if name == "-":
         yield sys.stdout.buffer
         sys.stdout.buffer.flush()
         return
-    with Path(name).open("wb") as file:
-        yield file
+    path = Path(name).resolve()
+    if path.exists() and not path.is_file():  # a pipe, a device
+        with path.open("wb") as file:
+            yield file
+        return
+    # Half an export is none: it has the name once it is whole.
+    aside = path.with_name(f"{path.name}.part")
+    try:
+        with aside.open("wb") as file:
+            yield file
+        aside.replace(path)
+    finally:
+        aside.unlink(missing_ok=True)
 
 
 @contextmanager

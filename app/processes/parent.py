@@ -43,6 +43,12 @@ class _Child:
     is_leaving: bool = False
 
 
+def spawn(told: Told, descriptors: set[int]) -> "subprocess.Popen[bytes]":
+    """Start a child, as this process was started, with these descriptors."""
+    command = [sys.executable, *sys.orig_argv[1:]]
+    return subprocess.Popen(command, env=told.environment(), pass_fds=descriptors)  # noqa: S603  # its own command
+
+
 class Parent:
     """`sockets` are bound for each child. Its `run` returns when the last child has ended."""
 
@@ -108,11 +114,7 @@ class Parent:
         ports = [each.getsockname()[1] for each in self._metrics]
         told = Told(place, sockets, theirs.fileno(), metrics, ports, self._secret)
         with theirs:
-            process = subprocess.Popen(  # noqa: S603  # as this process was started
-                [sys.executable, *sys.orig_argv[1:]],
-                env=told.environment(),
-                pass_fds={theirs.fileno(), metrics, *(each for group in sockets for each in group)},
-            )
+            process = spawn(told, {theirs.fileno(), metrics, *(each for group in sockets for each in group)})
         child = _Child(place, process, own)
         self._children.append(child)
         self._selector.register(own, selectors.EVENT_READ, child)

@@ -3,6 +3,7 @@
 `bump` and `safe_bump` count at the server that FAULTS_COUNTER_URL names; the one may not be run twice, the other may.
 `block` is a function that counts in a thread, which nothing can stop.
 FAULTS_LEASE_S makes leases shorter than the product's, so that a sample of the tests does not wait for them.
+FAULTS_FORKS lets the parent of several processes fork them, which takes a tenth of the processor time of their start.
 FAULTS_DESCRIPTORS is how many files the process may open. SIGUSR1 prints what every task waits for.
 """
 
@@ -11,6 +12,7 @@ import os
 import resource
 import signal
 import socket
+import sys
 from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
@@ -19,6 +21,8 @@ from ai_agents import Tool, ToolDefinition, register_tool, tool
 from ai_agents.runner.handle import open_handle
 from ai_agents.runner.process.periodic import Timing
 from app import cli, container
+from app.processes import parent
+from app.processes.told import Told
 
 
 class Bump(Tool):
@@ -64,6 +68,45 @@ def shorten_leases(lease_s: float) -> None:
     setattr(container, "open_handle", partial(open_handle, timing=timing))  # noqa: B010  # no setting of the service
 
 
+class ForkedChild:
+    """A process of `fork`, as far as its parent uses it like a `subprocess.Popen`."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+
+    def terminate(self) -> None:
+        """Ask it to stop in order."""
+        if self.returncode is None:
+            os.kill(self.pid, signal.SIGTERM)
+
+    def kill(self) -> None:
+        """End it at once."""
+        if self.returncode is None:
+            os.kill(self.pid, signal.SIGKILL)
+
+
+def fork(told: Told, _descriptors: set[int]) -> ForkedChild:
+    """A child of `serve --workers`. It has all descriptors of its parent."""
+    pid = os.fork()
+    if pid:
+        return ForkedChild(pid)
+    signal.set_wakeup_fd(-1)
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    os.environ.update(told.environment())
+    code: Any = 1
+    try:
+        cli.main()
+        code = 0
+    except SystemExit as ended:
+        code = ended.code or 0
+    finally:
+        if isinstance(code, str):
+            print(code, file=sys.stderr, flush=True)  # noqa: T201  # as the interpreter does
+        os._exit(code if isinstance(code, int) else 1)
+
+
 def print_tasks(*_: object) -> None:
     """Say what every task waits for, so that one that hangs can be found."""
     for task in asyncio.all_tasks():
@@ -88,6 +131,8 @@ def main() -> None:
     register_tool(block)
     if given := os.environ.get("FAULTS_LEASE_S"):
         shorten_leases(float(given))
+    if os.environ.get("FAULTS_FORKS"):
+        setattr(parent, "spawn", fork)  # noqa: B010  # no setting of the service
     if given := os.environ.get("FAULTS_DESCRIPTORS"):
         resource.setrlimit(resource.RLIMIT_NOFILE, (int(given), int(given)))
     cli.main()

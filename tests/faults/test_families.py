@@ -136,7 +136,6 @@ async def test_requests_reach_both_streams_survive_a_kill_and_all_end_together(
     for source in left:
         source.addresses = [other.url]
         assert (await source.finished(timeout_s=60)).types()[-1] == "run.completed"
-        assert source.cuts == 0
 
 
 async def keep_asking(service: Service) -> int:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import random
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +36,7 @@ from ai_agents.store.roles import RoleStore
 from ai_agents.store.thread_log import trimmed_seq
 from ai_agents.streams.cursor import cursor_in_thread
 from ai_agents.testing import ScriptedProvider, tool_call
+from app.commands.exports import open_output
 from tests.support.examples import FUZZ
 from tests.support.trimming import trim_logs
 
@@ -279,3 +281,15 @@ async def test_an_export_of_a_version_without_trimmed_logs_is_imported(
     told = await imported(target, [json.dumps(record) for record in records])
     assert told[-1].result == "imported", str(told[-1])
     assert await target.read(lambda c: trimmed_seq(c, thread_id)) == 0
+
+
+def test_half_an_export_has_no_name(tmp_path: Path) -> None:
+    whole, half = tmp_path / "whole.jsonl", tmp_path / "half.jsonl"
+    with open_output(str(whole)) as file:
+        file.write(b"all")
+    with suppress(OSError), open_output(str(half)) as file:
+        file.write(b"some")
+        raise OSError("the disk is full")
+
+    assert whole.read_bytes() == b"all"
+    assert list(tmp_path.iterdir()) == [whole]
