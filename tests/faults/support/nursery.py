@@ -98,6 +98,7 @@ def nursery() -> Nursery:
 
 def main() -> None:
     """Answer each order. In a process that was ordered this returns when its command does."""
+    gc.disable()
     for name in _MODULES:
         import_module(name)
     tasks = Path("/proc/self/task")
@@ -105,6 +106,7 @@ def main() -> None:
         raise RuntimeError("a module has started a thread, which a fork would not have")
     gc.collect()
     gc.freeze()
+    gc.enable()
     with socket.socket(fileno=int(sys.argv[1])) as channel, channel.makefile("r") as orders:
         for line in orders:
             order = json.loads(line)
