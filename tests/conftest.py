@@ -13,6 +13,7 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from zlib import crc32
 
 import pytest
 
@@ -204,6 +205,13 @@ def redis_server(own_redis_server: RedisServer) -> RedisServer:
 def database_url(request: pytest.FixtureRequest) -> str:
     """A fresh database with the migrations applied, once of each kind."""
     url: str = request.getfixturevalue(f"{request.param}_url")
+    return url
+
+
+@pytest.fixture
+def one_database_url(request: pytest.FixtureRequest) -> str:
+    """The same once, of the one kind or the other by the test's name: for files in which nothing depends on it."""
+    url: str = request.getfixturevalue(("sqlite_url", "postgresql_url")[crc32(request.node.name.encode()) % 2])
     return url
 
 

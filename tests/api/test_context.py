@@ -35,6 +35,12 @@ def seqs(context: dict[str, Any]) -> list[int | None]:
     return [message["seq"] for message in context["messages"]]
 
 
+@pytest.fixture
+def database_url(one_database_url: str) -> str:
+    """What is sent to a model depends on no database."""
+    return one_database_url
+
+
 async def test_it_is_what_a_run_sends(service: Service, alice: httpx.AsyncClient) -> None:
     provider = ScriptedProvider("Fine.", "Still fine.")
     service.container.providers.add(provider)

@@ -26,9 +26,9 @@ TOOL_BODY = {"type": "http", "name": "mail", "description": "Reads mail.", "cred
 
 
 @pytest.fixture
-async def service(database_url: str, tmp_path: Path, http: HttpServer) -> AsyncIterator[Service]:
+async def service(one_database_url: str, tmp_path: Path, http: HttpServer) -> AsyncIterator[Service]:
     """A service whose admins' tools may reach the server."""
-    async with open_service(settings_for(database_url, tmp_path, outbound_allow=http.host)) as opened:
+    async with open_service(settings_for(one_database_url, tmp_path, outbound_allow=http.host)) as opened:
         opened.container.providers.add(Calls())
         yield opened
 

@@ -23,10 +23,10 @@ SECRET = "a-header-that-must-not-be-seen"
 
 
 @pytest.fixture
-async def service(database_url: str, tmp_path: Path, http: HttpServer, mcp: McpFake) -> AsyncIterator[Service]:
+async def service(one_database_url: str, tmp_path: Path, http: HttpServer, mcp: McpFake) -> AsyncIterator[Service]:
     """A service whose admins' tools may reach the two servers, of which one has an order."""
     http.on("/v1/orders/7", reply_json({"id": 7, "state": "sent"}))
-    settings = settings_for(database_url, tmp_path, outbound_allow=f"{http.host}, {mcp.host}")
+    settings = settings_for(one_database_url, tmp_path, outbound_allow=f"{http.host}, {mcp.host}")
     async with open_service(settings) as opened:
         yield opened
 

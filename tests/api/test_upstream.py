@@ -23,9 +23,9 @@ WORD = "proj_7"
 
 
 @pytest.fixture
-async def provided(fake: FakeProviderServer, database_url: str, tmp_path: Path) -> AsyncIterator[Live]:
+async def provided(fake: FakeProviderServer, one_database_url: str, tmp_path: Path) -> AsyncIterator[Live]:
     """A service whose providers all are the fake one."""
-    async with serve(settings_for(database_url, tmp_path, **fake.settings())) as live:
+    async with serve(settings_for(one_database_url, tmp_path, **fake.settings())) as live:
         yield live
 
 
