@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, event, func, insert, select, text, update
 
 from ai_agents.core.events import TERMINAL_EVENTS
 from ai_agents.core.exceptions import InvalidEventId, LogTrimmed
@@ -185,6 +185,26 @@ def test_a_log_is_trimmed_as_far_as_its_last_message_and_looked_at_again_after_a
         assert hours[young.id] == thread_log.activity_hour(young.rows[0].created_at)
 
     migrate.run_on(sqlite_url, look, alone=False)
+
+
+def test_threads_to_trim_are_read_from_the_index_however_many_have_the_same_hour(postgresql_url: str) -> None:
+    def plan(connection: Connection) -> str:
+        agent_id = create_agent(connection, {"name": "assistant"}, owner_id="ada")["id"]
+        many = text("INSERT INTO threads (id, agent_id, metadata, last_seq, version, created_at, updated_at) "
+                    "SELECT 't' || n, :agent, '{}', 0, 1, now(), now() FROM generate_series(1, 5000) n")  # fmt: skip
+        connection.execute(many, {"agent": agent_id})
+        connection.commit()
+        connection.execute(text("ANALYZE threads"))
+        asked: list[str] = []
+        event.listen(connection, "before_cursor_execute", lambda *told: asked.append(told[2]))
+        log_trimming.threads_to_trim(connection, utc_now(), limit=100)
+        (sql,) = asked
+        parameters = (thread_log.activity_hour(utc_now()), 100)
+        return str(connection.exec_driver_sql(f"EXPLAIN {sql}", parameters).all())
+
+    found = migrate.run_on(postgresql_url, plan, alone=False)
+    assert "ix_threads_log_since_hour" in found
+    assert "Sort" not in found
 
 
 def test_an_id_that_no_row_has_is_invalid_in_a_trimmed_thread_too(sqlite_url: str) -> None:
