@@ -96,9 +96,12 @@ async def test_a_tab_that_is_hidden_for_long_lets_one_lead_that_is_seen(site: Si
         await first.clock.fast_forward(61_000)
     await alice.thread(agent["id"], title="Seen by the second")
     await expect(second.get_by_role("region", name="Chats").get_by_role("link")).to_contain_text(["Seen by the second"])
+    # One for the new leader; another one where it began before its own clock jumped, as after a sleep.
+    streams = len(asked)
+    assert streams in (2, 3)
     await first.evaluate(
         "Object.defineProperty(document, 'visibilityState', { value: 'visible', configurable: true });"
         "document.dispatchEvent(new Event('visibilitychange'))"
     )
     await expect(first.get_by_role("region", name="Chats").get_by_role("link")).to_contain_text(["Seen by the second"])
-    assert len(asked) == 2
+    assert len(asked) == streams
