@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import asyncpg
@@ -25,20 +26,23 @@ def hurry(postgresql_url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) 
     monkeypatch.setattr(migration_waits, "_LONGEST_PAUSE_S", 0.3)
 
 
-async def hold_threads(url: str) -> asyncpg.Connection:
+@pytest.fixture
+async def long(postgresql_url: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection whose transaction has read the threads, and goes on."""
-    connection = await asyncpg.connect(url.replace("+asyncpg", ""))
+    connection = await asyncpg.connect(postgresql_url.replace("+asyncpg", ""))
     await connection.execute("BEGIN")
     await connection.execute("SELECT count(*) FROM threads")
-    return connection
+    yield connection
+    connection.terminate()
 
 
-async def test_turns_go_on_while_a_migration_waits_for_a_long_transaction_and_after_it(postgresql_url: str) -> None:
+async def test_turns_go_on_while_a_migration_waits_for_a_long_transaction_and_after_it(
+    postgresql_url: str, long: asyncpg.Connection
+) -> None:
     conn = await connect(postgresql_url)
     agent = await AgentStore(conn).create("assistant", owner_id="ada")
     thread = await ThreadStore(conn).create(agent["id"], owner_id="ada")
-    runner = AgentRunner(conn, provider=ScriptedProvider(*["Yes."] * 100))
-    long = await hold_threads(postgresql_url)
+    runner = AgentRunner(conn, provider=ScriptedProvider(*["Yes."] * 5_000))
     slowest = 0.0
 
     async def turn() -> None:
@@ -55,7 +59,6 @@ async def test_turns_go_on_while_a_migration_waits_for_a_long_transaction_and_af
         assert not migrating.done()
     assert migrate.current(postgresql_url) == SCHEMA_REVISION
     await long.execute("COMMIT")
-    await long.close()
     async with asyncio.timeout(20):
         while not migrating.done():
             await turn()
@@ -72,14 +75,13 @@ async def test_turns_go_on_while_a_migration_waits_for_a_long_transaction_and_af
 
 
 async def test_a_migration_that_gives_up_names_the_transaction_in_the_way(
-    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+    postgresql_url: str, long: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(migration_waits, "_PATIENCE_S", 0.5)
-    long = await hold_threads(postgresql_url)
     pid = await long.fetchval("SELECT pg_backend_pid()")
     with pytest.raises(DatabaseBusy) as given_up:
         await asyncio.to_thread(migrate.upgrade, postgresql_url)
-    await long.close()
+    await long.execute("COMMIT")
 
     said = str(given_up.value)
     assert said.startswith(f"The database stays at the schema {SCHEMA_REVISION}: a table is held by")
