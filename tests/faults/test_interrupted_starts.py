@@ -72,7 +72,9 @@ async def test_a_migration_that_is_ended_is_whole_or_was_never_begun(
             one.terminate()
             # One that serves already ends in order.
             assert await one.ended() in (0, -signal.SIGTERM), one.tail()
-            assert await asyncio.to_thread(current, cluster.database_url) in (None, SCHEMA_REVISION)
+            # On PostgreSQL each of the migrations is whole, on SQLite all of them are.
+            found = await asyncio.to_thread(current, cluster.database_url)
+            assert found in (None, SCHEMA_REVISION) or (kind == "postgresql" and found < SCHEMA_REVISION)
         await one.start()
         thread_id = await cluster.make_thread(one)
         run = await cluster.send(one, thread_id, "words=2")
@@ -88,7 +90,7 @@ async def test_a_start_that_waits_for_anothers_migration_ends_at_once(
         try:
             await connection.execute("SELECT pg_advisory_lock($1)", MIGRATING)
             one.launch()
-            await until_waiting(connection, "advisory")
+            await until_refused_once(connection)
             await end(one, number)
         finally:
             await connection.close()
@@ -136,6 +138,16 @@ async def test_a_start_ends_at_once_before_it_is_ready(server_directory: Path, r
 
 def plain(url: str) -> str:
     return url.replace("+asyncpg", "")
+
+
+async def until_refused_once(connection: asyncpg.Connection) -> None:
+    """Wait until another connection has asked for the lock, in a transaction of which it is the end."""
+    async with asyncio.timeout(30):
+        while not await connection.fetchval(
+            "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() "
+            "AND query ILIKE '%commit%'"
+        ):
+            await asyncio.sleep(0.02)
 
 
 async def until_waiting(connection: asyncpg.Connection, kind: str) -> None:
