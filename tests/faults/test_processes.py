@@ -10,8 +10,9 @@ import pytest
 from tests.fakes.answers import Answer, Text
 from tests.faults.support.cluster import Cluster, open_cluster
 from tests.faults.support.model import MODELS
-from tests.faults.support.replica import DidNotStart
+from tests.faults.support.replica import DidNotStart, Replica
 from tests.support.postgres import PostgresServer
+from tests.support.waiting import eventually
 
 # So long that a stop which gives it twice is longer than one may be.
 GRACE_S = 7
@@ -141,12 +142,18 @@ async def test_one_process_after_a_postgresql_restart(server_directory: Path, ow
         await source.until_text(20)
         own_postgres.kill()
         await asyncio.to_thread(own_postgres.start)
+        await eventually(lambda: is_ready(embedded, first), what="the database, past a pooler, too")
         embedded.model.gates["go"].set()
         assert (await embedded.until_ended(first, thread_id, run["id"]))["attempt"] == 1
         await until_locked(own_postgres)
         with pytest.raises(DidNotStart, match="Another process already runs agents"):
             await embedded.start()
         assert (await source.finished()).types() == ["run.started", "message.completed", "run.completed"]
+
+
+async def is_ready(cluster: Cluster, at: Replica) -> bool:
+    """Whether the process has its database."""
+    return (await cluster.call(at, "GET", "/readyz")).status == 200
 
 
 async def until_locked(postgres: PostgresServer) -> None:
