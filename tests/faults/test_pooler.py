@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 from sqlalchemy import text
 
@@ -77,19 +78,29 @@ async def test_the_lock_of_the_only_process_is_held_past_a_pooler(
 
 async def test_a_pooler_that_nothing_was_said_about_is_recognized(postgres: PostgresServer, pooler: PgBouncer) -> None:
     postgres.create_database("unsaid")
-    database = Database(pooler.url_of("unsaid"), pool_size=2)
+    database = Database(pooler.url_of("unsaid"), pool_size=1)
 
-    async def look() -> None:
-        for _ in range(10):
-            await database.read(lambda c: c.execute(text("SELECT pg_sleep(0.05)")))
+    async def look(times: int) -> None:
+        for _ in range(times):
+            await database.read(lambda c: c.execute(text("SELECT 1")))
 
+    address = pooler.url_of("unsaid").replace("+asyncpg", "")
+    others = [await asyncpg.connect(address, statement_cache_size=0) for _ in range(2)]
     try:
+        async with others[0].transaction(), others[1].transaction():
+            for other in others:
+                await other.execute("SELECT 1")
+            # On the server's third connection, since two are taken.
+            await look(1)
+        # Each try is made a second time.
         with pytest.raises(DatabaseUnavailable) as refused:
-            await asyncio.gather(look(), look())
+            await look(4)
         assert database.explain(refused.value)["reason"] == (
             f"PostgreSQL at 127.0.0.1:{pooler.port} is behind a pooler in transaction mode: set the address of the "
             "database itself, too, as AI_AGENTS_DATABASE_DIRECT_URL (direct_url in the library)."
         )
     finally:
+        for other in others:
+            await other.close()
         await database.close()
     postgres.drop_database("unsaid")
