@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -21,6 +22,8 @@ from tests.support.waiting import eventually
 
 FAILOVERS = amount(sample=1, all_of_it=12)
 THREADS = amount(sample=2, all_of_it=12)
+# Sentinels look at each other every few seconds.
+_LOOK_EVERY_S = 0.3
 MASTER = "agents"
 PASSWORD = "a-s3cret/of:one@"
 QUOTED = "a-s3cret%2Fof%3Aone%40"
@@ -72,6 +75,7 @@ class Sentinels:
         """Wait until each Sentinel knows the others and a replica that could take over."""
 
         def is_safe() -> bool:
+            time.sleep(_LOOK_EVERY_S)
             with suppress(redis.RedisError):
                 for each in self._asked.sentinels:
                     (state,) = [s for name, s in each.sentinel_masters().items() if name == MASTER]
@@ -99,6 +103,7 @@ class Sentinels:
             self._asked.sentinels[0].sentinel_failover(MASTER)
 
         def has_changed() -> bool:
+            time.sleep(_LOOK_EVERY_S)
             with suppress(redis.RedisError):
                 return self.master() is not before
             return False
