@@ -22,6 +22,7 @@ from ai_agents.attachments.folder import ID_FILE
 from ai_agents.core import json
 from ai_agents.core.wording import counted
 from app.commands.command import CommandFailed
+from app.commands.whole_files import new_file
 
 HEAD, END, DATABASE = "backup.json", "end.json", "database"
 FILES, KEYS = "files/", "keys/"
@@ -107,17 +108,14 @@ class _Hashed(io.RawIOBase):
 @contextmanager
 def new_archive(path: Path) -> Generator[ArchiveWriter]:
     """An archive that appears under its name when it is complete, for this user alone. `.gz` and `.tgz` compress."""
-    aside = path.with_name(f".{path.name}.part")
     mode = "w:gz" if path.name.endswith((".gz", ".tgz")) else "w"
-    try:
-        with tarfile.open(aside, mode, format=tarfile.PAX_FORMAT) as tar:  # type: ignore[call-overload]  # of a variable
-            writer = ArchiveWriter(tar)
-            yield writer
-            writer.finish()
-        aside.chmod(0o600)
-        aside.rename(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with (
+        new_file(path) as file,
+        tarfile.open(None, mode, file, format=tarfile.PAX_FORMAT) as tar,  # type: ignore[call-overload]  # of a variable
+    ):
+        writer = ArchiveWriter(tar)
+        yield writer
+        writer.finish()
 
 
 def read_head(path: Path) -> Head:

@@ -17,6 +17,7 @@ from ai_agents.moving.outcomes import Outcome, Unusable
 from ai_agents.store import audit
 from ai_agents.store.database import Database
 from app.commands.terminal import Progress, is_terminal
+from app.commands.whole_files import new_file
 from app.settings import Settings
 
 # The longest line of an export: an agent or a message is shorter.
@@ -148,14 +149,8 @@ def open_output(name: str) -> Iterator[BinaryIO]:
         with path.open("wb") as file:
             yield file
         return
-    # Half an export is none: it has the name once it is whole.
-    aside = path.with_name(f"{path.name}.part")
-    try:
-        with aside.open("wb") as file:
-            yield file
-        aside.replace(path)
-    finally:
-        aside.unlink(missing_ok=True)
+    with new_file(path) as file:
+        yield file
 
 
 @contextmanager

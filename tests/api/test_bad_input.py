@@ -356,7 +356,7 @@ async def test_an_internal_error_shows_no_details(small_service: Service, capfd:
         raise RuntimeError("the password is hunter" + str(2))
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(small_service.container.agents), "list", fail)
+        patch.setattr("app.services.agents.list_agents", fail)
         response = await (await small_service.user("alice")).get("/agents", headers={"x-request-id": "r-1"})
 
     assert check_problem(response, 500, "internal")["request_id"] == "r-1"

@@ -74,6 +74,7 @@ WRONG: dict[str, list[tuple[str, str]]] = {
     "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": [("perhaps", "should be 'true', 'false', ")],
     "AI_AGENTS_RETAIN_THREADS_DAYS": [("0", "at least 1"), ("99999999", "at most 36500")],
     "AI_AGENTS_RETAIN_FILES_DAYS": [("1.5", "whole number")],
+    "AI_AGENTS_RETAIN_LOG_DAYS": [("0", "at least 1")],
     "AI_AGENTS_MAX_COST_PER_DAY": [("-1", "at least 0"), ("inf", "finite")],
     **{
         f"AI_AGENTS_{name}": [("many", "should be a whole number"), ("-1", "at least"), ("9" * 20, "at most 9007199")]

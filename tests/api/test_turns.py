@@ -18,7 +18,7 @@ from tests.api.service import Service, check_problem, make_agent, make_thread
 LARGE = {
     "GET /agents", "GET /agents/{agent_id}/versions", "GET /threads", "POST /threads/{thread_id}/fork",
     "GET /threads/{thread_id}/context", "GET /threads/{thread_id}/messages", "GET /threads/{thread_id}/runs",
-    "GET /tools", "GET /usage", "GET /me", "GET /runs", "GET /approvals", "GET /search",
+    "GET /tools", "GET /usage", "GET /me", "GET /keys", "GET /users", "GET /runs", "GET /approvals", "GET /search",
     "GET /v1/models", "GET /v1/conversations/{conversation_id}/items", "GET /ai-sdk/threads/{thread_id}/messages",
 }  # fmt: skip
 ALICE = Principal("alice", is_admin=False, token="")
