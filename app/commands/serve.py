@@ -69,6 +69,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     if arguments.workers > 1:
         from app.processes.parent import Parent
 
+        gc.enable()  # it has done what is done once
         sys.exit(Parent(sockets, grace_s=settings.shutdown_grace_s).run())
     app, server = _build(arguments, settings)
     server.announce = lambda address: _announce(app, settings, address, links=_prints_links(arguments))
