@@ -51,12 +51,13 @@ def together(connection: Connection) -> Generator[None]:
     if connection.dialect.name != "postgresql":
         yield
         return
-    connection.info[_WAITING] = []
+    info = connection.info  # held: a connection that was lost meanwhile has none
+    info[_WAITING] = []
     try:
         yield
         send_together(connection)
     finally:
-        del connection.info[_WAITING]
+        info.pop(_WAITING, None)
 
 
 def send_together(connection: Connection) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, bindparam, event, insert, select, text, update
 
-from ai_agents.core.exceptions import InvalidRequest
+from ai_agents.core.exceptions import DatabaseUnavailable, InvalidRequest
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.store.database import Database
 from ai_agents.store.models import AgentTable, AgentVersionTable
@@ -144,3 +144,18 @@ async def test_a_value_that_cannot_be_stored_is_refused_among_inserts_that_go_to
     await database.write(lambda c: c.execute(agents, _agent("three")))
     names = await database.read(lambda c: c.execute(select(AgentTable.name)).scalars().all())
     assert names == ["three"]
+
+
+@pytest.mark.parametrize("database_url", ["postgresql"], indirect=True)
+async def test_a_connection_that_is_lost_among_inserts_that_go_together_is_said_to_be_lost(database: Database) -> None:
+    agents = prepared_insert(AgentTable)
+
+    def work(connection: Connection) -> None:
+        with together(connection):
+            connection.execute(agents, _agent("one"))
+            connection.execute(text("SELECT pg_terminate_backend(pg_backend_pid())"))
+
+    with pytest.raises(DatabaseUnavailable):
+        await database.write(work)
+    await database.write(lambda c: c.execute(agents, _agent("two")))
+    assert await database.read(lambda c: c.execute(select(AgentTable.name)).scalars().all()) == ["two"]
