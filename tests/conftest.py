@@ -13,9 +13,11 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from zlib import crc32
 
 import pytest
+import structlog
 
 from tests.faults.support.nursery import nursery
 from tests.support.bytecode import make_bytecode
@@ -104,13 +106,30 @@ def nursery_ends() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def process_stays_as_it_is() -> Iterator[None]:
+def process_stays_as_it_is(loggers_are_not_kept: None) -> Iterator[None]:
     """Commands that run in this process change its logging and its mask for files: later tests have what was before."""
-    level, mask = logging.root.level, os.umask(0)
+    structured = structlog.get_config()
+    level, handlers, mask = logging.root.level, logging.root.handlers.copy(), os.umask(0)
     os.umask(mask)
     yield
+    structlog.configure(**structured)
     logging.root.setLevel(level)
+    # pytest has its own for the time of a test.
+    logging.root.handlers[:] = [each for each in logging.root.handlers if each in handlers]
     os.umask(mask)
+
+
+@pytest.fixture(scope="session")
+def loggers_are_not_kept() -> Iterator[None]:
+    """Loggers of structlog ask for the configuration each time, so that it can be restored after a test."""
+    configure = structlog.configure
+
+    def configure_anew(**given: Any) -> None:
+        configure(**{**given, "cache_logger_on_first_use": False})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(structlog, "configure", configure_anew)
+        yield
 
 
 @pytest.fixture(scope="session", autouse=True)

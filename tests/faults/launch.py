@@ -13,7 +13,9 @@ import resource
 import signal
 import socket
 import sys
+from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -86,11 +88,16 @@ class ForkedChild:
             os.kill(self.pid, signal.SIGKILL)
 
 
-def fork(told: Told, _descriptors: set[int]) -> ForkedChild:
-    """A child of `serve --workers`. It has all descriptors of its parent."""
+def fork(told: Told, descriptors: set[int]) -> ForkedChild:
+    """A child of `serve --workers`, with these descriptors."""
     pid = os.fork()
     if pid:
         return ForkedChild(pid)
+    # With the parent's end of a connection a child would never see the parent end.
+    for each in [int(path.name) for path in Path("/proc/self/fd").iterdir()]:
+        if each > 2 and each not in descriptors:
+            with suppress(OSError):
+                os.close(each)
     signal.set_wakeup_fd(-1)
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
         signal.signal(number, signal.SIG_DFL)
