@@ -6,9 +6,14 @@ import signal
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from random import SystemRandom
 
 POLL_S = 0.005
+# Systems take ports for connections, and for servers that ask for any, from those above.
+_NEVER_GIVEN = range(12_000, 32_000)
+_chance = SystemRandom()
 
 
 def unprivileged_user() -> str | None:
@@ -20,11 +25,12 @@ def unprivileged_user() -> str | None:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address that is free now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A TCP port of the loopback address that is free now, and that no connection or server gets by chance later."""
+    while True:
+        port = _chance.choice(_NEVER_GIVEN)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def is_running(pid: int) -> bool:
