@@ -14,6 +14,9 @@ from ai_agents.testing import ScriptedProvider, tool_call
 from tests.support.spans import Spans, kept_spans, own_id, parent_id, trace_id
 
 
+pytestmark = pytest.mark.usefixtures("own_registries")
+
+
 @pytest.fixture
 def spans() -> Iterator[Spans]:
     """The spans of the test."""
