@@ -13,7 +13,6 @@ from ai_agents.core.types import ToolCallPart
 from ai_agents.testing import ScriptedProvider, tool_call
 from tests.support.spans import Spans, kept_spans, own_id, parent_id, trace_id
 
-
 pytestmark = pytest.mark.usefixtures("own_registries")
 
 
