@@ -9,6 +9,7 @@ import itertools
 import logging
 import os
 import shutil
+import signal
 import sqlite3
 import tempfile
 from collections.abc import Iterator
@@ -38,6 +39,9 @@ _numbers = itertools.count(1)
 
 def pytest_configure(config: pytest.Config) -> None:
     """The leading process makes the shared directory; a worker process is told where it is."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # A shell lets what runs in the background ignore it, and the processes of the tests would inherit that.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     gc.disable()  # until the tests are collected, which makes many objects and no garbage
     given = getattr(config, "workerinput", None)
     if given:

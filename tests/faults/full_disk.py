@@ -16,6 +16,7 @@ from pathlib import Path
 
 import httpx
 
+from ai_agents.attachments.folder import ID_FILE
 from tests.api.service import Service, check_problem, make_agent, make_thread, open_service, settings_for
 
 NO_MOUNT = 77
@@ -33,8 +34,8 @@ async def opened(database: Path, files: Path, var: Path) -> AsyncGenerator[tuple
 
 
 def files_in(directory: Path) -> set[str]:
-    """Names of all files in a folder."""
-    return {path.name for path in directory.rglob("*") if path.is_file()}
+    """Names of all uploaded files in a folder."""
+    return {path.name for path in directory.rglob("*") if path.is_file() and path.name != ID_FILE}
 
 
 async def fill_with_files(disk: Path, elsewhere: Path, refusals: int) -> None:
