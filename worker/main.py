@@ -118,8 +118,8 @@ def run() -> None:
     """
     configure_logs()
     _check_settings()
-    # Celery warns in seven lines of root, whom pickled messages would give to whatever writes to Redis. Only JSON is
-    # accepted here, and a container's root is often all the user that there is.
+    # Celery warns of running as root, because a pickled message could run any code as root. Only JSON is accepted
+    # here, and in a container root is often the only user.
     warnings.simplefilter("ignore", SecurityWarning)
     # The level of what new processes say before they have our logs.
     worker = celery.Worker(loglevel="WARNING", without_gossip=True, without_mingle=True, quiet=True)
