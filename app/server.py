@@ -202,7 +202,7 @@ def _warn(shares: DescriptorShares, settings: Settings, host: str) -> None:
 
 
 def _are_too_few(shares: DescriptorShares, settings: Settings) -> bool:
-    """Whether there are fewer connections than were asked for, or than a small service needs where nobody asked."""
+    """Whether there are fewer connections than the settings ask for; without a setting, than a small service needs."""
     given = settings.model_fields_set
     asked = {"max_connections": shares.clients, "max_upstream_connections": shares.upstream}
     return any(

@@ -3,13 +3,12 @@
 redis-py and Celery (kombu) read different addresses. Here one is read, and each gets what it understands.
 """
 
-import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import SplitResult, parse_qsl, quote, unquote, urlsplit
 
+from ai_agents.core.certificates import check_files
 from ai_agents.core.exceptions import InvalidRequest
 
 if TYPE_CHECKING:
@@ -173,32 +172,9 @@ def _read_tls(options: dict[str, Any]) -> None:
         if asked not in ("true", "false"):
             raise InvalidRequest("The address of Redis: ssl_check_hostname is true or false.")
         options["ssl_check_hostname"] = asked == "true"
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    ways: Mapping[str, Callable[[Path], object]] = {
-        "ssl_ca_certs": lambda path: context.load_verify_locations(cafile=path),
-        "ssl_certfile": lambda path: context.load_cert_chain(path, options.get("ssl_keyfile"), password=lambda: ""),
-    }
-    for name in _FILES:
-        if name in options:
-            _try_file(name, Path(options[name]), ways.get(name))
-    if "ssl_keyfile" in options and "ssl_certfile" not in options:
-        raise InvalidRequest("The address of Redis: ssl_keyfile is the key of a certificate, which ssl_certfile names.")
-
-
-def _try_file(name: str, path: Path, load: Callable[[Path], object] | None) -> None:
-    try:
-        path.open("rb").close()
-        if load is not None:
-            load(path)
-    except ssl.SSLError as error:
-        said = "it is no certificate"
-        if name == "ssl_certfile":
-            said = "it is no certificate, or its key (ssl_keyfile) is missing, does not fit or has a password"
-        raise InvalidRequest(f"The address of Redis: the file {path} of {name} cannot be used: {said}.") from error
-    except OSError as error:
-        raise InvalidRequest(
-            f"The address of Redis: the file {path} of {name} cannot be read: {error.strerror}."
-        ) from error
+    check_files(
+        options, "The address of Redis", authorities=["ssl_ca_certs"], certificate="ssl_certfile", key="ssl_keyfile"
+    )
 
 
 def _in_brackets(host: str) -> str:

@@ -14,6 +14,7 @@ from sqlalchemy import make_url
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError
 
+from ai_agents.core.certificates import check_files
 from ai_agents.core.exceptions import InvalidRequest
 
 PORT = 5432
@@ -84,7 +85,7 @@ def normalize(url: URL) -> URL:
     if kept.get("sslrootcert") == "system":
         kept["sslrootcert"] = _system_authorities(kept)
         kept["sslmode"] = "verify-full"
-    _check_files(kept)
+    check_files(kept, "The database URL", authorities=("sslrootcert", "sslcrl"), certificate="sslcert", key="sslkey")
     if len(hosts) > 1:
         # The first that answers may be a replica, which takes no writes.
         kept.setdefault("target_session_attrs", "read-write")
@@ -200,29 +201,3 @@ def _system_authorities(values: Mapping[str, str]) -> str:
     if found is None:
         raise InvalidRequest("The database URL: this machine has no file of authorities; name one as sslrootcert.")
     return found
-
-
-def _check_files(values: Mapping[str, str]) -> None:
-    """Raises `InvalidRequest` for files that TLS cannot use. They are read again for each connection."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    for name in _FILES:
-        if name not in values:
-            continue
-        path = Path(values[name])
-        try:
-            path.open("rb").close()
-            if name in ("sslrootcert", "sslcrl"):
-                context.load_verify_locations(cafile=path)
-            elif name == "sslcert":
-                context.load_cert_chain(path, values.get("sslkey"), password=lambda: "")
-        except ssl.SSLError as error:
-            said = "it is no certificate"
-            if name == "sslcert":
-                said = "it is no certificate, or its key (sslkey) is missing, does not fit or has a password"
-            raise InvalidRequest(f"The database URL: the file {path} of {name} cannot be used: {said}.") from error
-        except OSError as error:
-            raise InvalidRequest(
-                f"The database URL: the file {path} of {name} cannot be read: {error.strerror}."
-            ) from error
-    if "sslkey" in values and "sslcert" not in values:
-        raise InvalidRequest("The database URL: sslkey is the key of a certificate, which sslcert names.")
