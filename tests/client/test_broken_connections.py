@@ -213,7 +213,7 @@ async def test_a_killed_service_goes_on_with_the_answer(sqlite_url: str, tmp_pat
                 answer.add(event)
                 ids.append(event.id)
                 deltas += event.type == "message.delta"
-                if deltas == 10:
+                if deltas == 10 and restarting is None:
                     replica.kill()
                     restarting = asyncio.create_task(replica.start())
             assert restarting is not None

@@ -2,22 +2,15 @@
 
 import asyncio
 import os
-import socket
 from pathlib import Path
 from urllib.parse import urlencode
 
 from tests.api.live import serve
 from tests.api.service import make_agent, make_thread, settings_for
 from tests.doors.test_examples import EXAMPLES
+from tests.support.processes import free_port
 
 BROWSER = Path(__file__).parent / "browser.mjs"
-
-
-def free_port() -> int:
-    with socket.socket() as found:
-        found.bind(("127.0.0.1", 0))
-        port: int = found.getsockname()[1]
-        return port
 
 
 async def opened(name: str, asked: dict[str, str], said: str, expected: str, port: int) -> asyncio.subprocess.Process:

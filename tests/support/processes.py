@@ -4,16 +4,20 @@ import os
 import pwd
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from random import SystemRandom
 
 POLL_S = 0.005
-# Systems take ports for connections, and for servers that ask for any, from those above.
-_NEVER_GIVEN = range(12_000, 32_000)
+# Systems take ports for connections, and for servers that ask for any, from those above. A node of a cluster of Redis
+# takes the port 10,000 above its own as well.
+_NEVER_GIVEN = range(12_000, 22_000)
+_BUS_OF_A_CLUSTER = 10_000
 _chance = SystemRandom()
+# What keeps the ports that this process has given out from other test processes until it ends.
+_kept: list[socket.socket] = []
 
 
 def unprivileged_user() -> str | None:
@@ -25,12 +29,31 @@ def unprivileged_user() -> str | None:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback address that is free now, and that no connection or server gets by chance later."""
+    """A TCP port of the loopback address on which only a server of this test process will listen.
+
+    On Linux a socket that is bound but does not listen keeps it: servers, which set `SO_REUSEADDR`, may bind the port
+    beside it, this function in another process may not. On other systems servers may not either: nothing keeps it.
+    """
     while True:
         port = _chance.choice(_NEVER_GIVEN)
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", port))
+        if _keep(port) and _keep(port + _BUS_OF_A_CLUSTER):
             return port
+
+
+def _keep(port: int) -> bool:
+    keeper = socket.socket()
+    try:
+        # Without SO_REUSEADDR this fails where any other socket has the port, a keeper or a server.
+        keeper.bind(("127.0.0.1", port))
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    except OSError:
+        keeper.close()
+        return False
+    if sys.platform.startswith("linux"):
+        _kept.append(keeper)
+    else:
+        keeper.close()
+    return True
 
 
 def is_running(pid: int) -> bool:
