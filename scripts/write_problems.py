@@ -41,7 +41,9 @@ def classes_of(code: str) -> list[type[AIAgentsError]]:
         for each in error.__subclasses__():
             yield from below(each)
 
-    return [each for each in below(AIAgentsError) if each.code == code and each.__module__ == exceptions.__name__]
+    return [
+        each for each in below(AIAgentsError) if each.code == code and each.__module__.startswith(exceptions.__name__)
+    ]
 
 
 if __name__ == "__main__":

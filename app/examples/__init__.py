@@ -14,10 +14,11 @@ from app.problems import MEDIA_TYPE as PROBLEM
 from app.responses import JSON
 
 _STREAMS: Mapping[str, str] = {"#/components/schemas/Event": STREAM, "#/components/schemas/Hint": FEED}
+_ERRORS = [error for error in vars(exceptions).values() if isinstance(error, type) and issubclass(error, AIAgentsError)]
+# By code. Of several errors the most general one speaks, which has the fewest above itself.
 _SENTENCES: Mapping[str, str] = {
-    error.code: error.__doc__.partition("\n")[0]
-    for error in vars(exceptions).values()
-    if isinstance(error, type) and issubclass(error, AIAgentsError) and error.__doc__
+    error.code: (error.__doc__ or "").partition("\n")[0]
+    for error in sorted(_ERRORS, key=lambda error: len(error.__mro__), reverse=True)
 }
 _CODE = re.compile(r"`(\w+)`")
 

@@ -24,7 +24,7 @@ def _drawn() -> dict[str, str | None]:
 def _children(kind: type[AIAgentsError]) -> dict[str, str | None]:
     found: dict[str, str | None] = {}
     for child in kind.__subclasses__():
-        if child.__module__ == exceptions.__name__:
+        if child.__module__.startswith(exceptions.__name__):
             found |= {child.__name__: kind.__name__} | _children(child)
     return found
 
