@@ -25,8 +25,11 @@ function load(name) {
   return asked.get(name);
 }
 
-/** A `load` whose module comes with these styles alone. */
-export const withSheet = (name, loadModule) => async () => (await Promise.all([loadModule(), load(name)]))[0];
+/** A `load` whose module comes with these styles. They stand before those of `loadModule`, which may say more. */
+export const withSheet = (name, loadModule) => async () => (await Promise.all([load(name), loadModule()]))[1];
 
 /** A route's `load`: the module comes with these styles, and with those of controls. */
 export const withStyles = (name, loadModule) => withSheet("controls", withSheet(name, loadModule));
+
+/** The same for views that are made of sections. */
+export const withSections = (name, loadModule) => withStyles("sections", withSheet(name, loadModule));

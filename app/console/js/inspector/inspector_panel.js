@@ -2,7 +2,7 @@
 import { html, useEffect, useRef } from "../../vendor/preact.js";
 import { href } from "../router.js";
 import { IconButton } from "../ui/button.js";
-import { withStyles } from "../styles.js";
+import { withSections } from "../styles.js";
 import { Inspector } from "./inspector.js";
 
 /** `mark` changes with each row of the thread's log. */
@@ -21,4 +21,4 @@ function InspectorPanel({ threadId, mark, onClose }) {
 }
 
 /** The panel's component, once its styles are here. */
-export const loadPanel = withStyles("agents", async () => ({ default: InspectorPanel }));
+export const loadPanel = withSections("inspector", async () => ({ default: InspectorPanel }));
