@@ -10,8 +10,8 @@ from ai_agents.store.database import normalize_url
 from ai_agents.store.sealing import SHORTEST_KEY
 from ai_agents.store.sqlite_files import all_files
 from app.errors import CannotStart
-from app.setting_values import SHORTEST_ADMIN_KEY
 from app.settings import Settings
+from app.settings.values import SHORTEST_ADMIN_KEY
 
 ENCRYPTION_KEY = "encryption.key"
 

@@ -18,8 +18,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ai_agents.core import tracing
 from ai_agents.core.extras import require
 from app.middleware import REQUEST_ID
-from app.setting_files import env_file
-from app.settings import TracingSettings
+from app.settings.sources import env_file
+from app.settings.tracing import TracingSettings
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import ReadableSpan, TracerProvider

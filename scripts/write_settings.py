@@ -10,9 +10,9 @@ from annotated_types import Ge, Gt, Le, MaxLen, MinLen
 from pydantic.fields import FieldInfo
 
 from ai_agents.core.wording import counted
-from app.configuration import variables_of
-from app.setting_values import Takes
 from app.settings import Settings
+from app.settings.reading import variables_of
+from app.settings.values import Takes
 
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "settings.md"
 _BEGIN = "<!-- What follows is written by `make openapi`. -->\n"

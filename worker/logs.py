@@ -9,7 +9,7 @@ from celery.signals import setup_logging
 @setup_logging.connect
 def configure_logs(**_: object) -> None:
     """Send what this process logs through the service's chain. Celery calls it once in each process."""
-    from app.configuration import read_settings
     from app.logs import configure
+    from app.settings.reading import read_settings
 
     configure(read_settings().log_level)

@@ -62,9 +62,9 @@ def _check_settings() -> None:
     from ai_agents.core.exceptions import AIAgentsError
     from ai_agents.core.extras import require
     from ai_agents.store.database import normalize_url
-    from app.configuration import read_settings, unknown_names
     from app.container import build_providers, check_models
     from app.key_files import admin_key, encryption_keys
+    from app.settings.reading import read_settings, unknown_names
     from app.tracing import PACKAGE
 
     try:

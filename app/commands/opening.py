@@ -17,10 +17,10 @@ def read_settings(*, warn: bool = True) -> "Settings":
 
     `warn` names variables that are read by nothing on standard error; processes that have a log write it there.
     """
-    from app import configuration
+    from app.settings import reading
 
-    settings = configuration.read_settings()
-    for sentence in configuration.unknown_names() if warn else ():
+    settings = reading.read_settings()
+    for sentence in reading.unknown_names() if warn else ():
         print(f"warning: {sentence}", file=sys.stderr)
     return settings
 

@@ -30,11 +30,11 @@ from ai_agents.store.sealing import SealBroken, Sealer
 from ai_agents.store.sqlite_files import database_file
 from ai_agents.store.webhook_tables import WebhookTable
 from app import tracing
-from app.configuration import unknown_names
 from app.container import ECHO, build_providers, check_models
 from app.key_files import ENCRYPTION_KEY, admin_key, encryption_keys
 from app.services.provider_checks import ask_smallest
 from app.settings import Settings
+from app.settings.reading import unknown_names
 
 # Databases and folders answer in milliseconds, and a refused connection tells at once. A model may think first.
 _LOOK_S, _MODEL_S = 5.0, 7.0

@@ -54,7 +54,8 @@ def _serve(arguments: argparse.Namespace) -> None:
         _serve_as_child(arguments, settings, told)
         return
 
-    from app import configuration, logs
+    from app import logs
+    from app.settings import reading
     from app.listening import listen_apart
 
     if arguments.workers > 1:
@@ -63,7 +64,7 @@ def _serve(arguments: argparse.Namespace) -> None:
     # First of all: a port in use is the commonest reason, and what follows takes a while.
     sockets = listen_apart(host, port, arguments.workers)
     logs.configure(settings.log_level)
-    configuration.warn_of_unknown_names()
+    reading.warn_of_unknown_names()
     if not arguments.no_migrate:
         upgrade(settings)
     if arguments.workers > 1:

@@ -7,12 +7,12 @@ import pytest
 
 from ai_agents.core.exceptions import AIAgentsError, InvalidRequest, StorageUnavailable
 from app.cli import main
-from app.configuration import read_settings, unknown_names
 from app.container import build_providers, check_models, open_container
 from app.errors import CannotStart
 from app.key_files import admin_key, encryption_keys
 from app.listening import listen
 from app.settings import Settings
+from app.settings.reading import read_settings, unknown_names
 from tests.api.service import settings_for
 from tests.support.processes import free_port
 
@@ -123,7 +123,7 @@ def test_a_value_that_cannot_work_is_refused_with_its_variable_and_never_repeate
 
 
 def test_every_setting_has_a_wrong_value_in_the_table() -> None:
-    from app.configuration import variables_of
+    from app.settings.reading import variables_of
 
     tried = {*WRONG, *ANYTHING}
     assert [field for field in Settings.model_fields if not tried & set(variables_of(field))] == []

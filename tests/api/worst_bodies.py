@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
-from app.settings import KIB
+from app.settings.values import KIB
 from app.strict_json import MAX_VALUES
 
 Schema = dict[str, Any]

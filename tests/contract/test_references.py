@@ -6,8 +6,8 @@ import orjson
 
 from ai_agents.core.problems import STATUSES, problem_with
 from app.problem_words import PROBLEMS
-from app.setting_files import read_prices, read_providers
 from app.settings import Settings
+from app.settings.provider_files import read_prices, read_providers
 from scripts import write_problems, write_settings
 from tests.docs.examples import FENCE
 from tests.docs.site import page

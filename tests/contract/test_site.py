@@ -8,8 +8,8 @@ import pytest
 
 from app.cli import COMMANDS
 from app.commands.command import Group, build_parser
-from app.configuration import variables_of
 from app.settings import Settings
+from app.settings.reading import variables_of
 from scripts.check_site import faults_of
 from tests.docs.examples import FENCE, NOT_RUN
 from tests.docs.site import DOCS, OF_ROOT, PYTHON, QUICK_START, ROOT, SHELL, SHELL_OF_ITS_OWN, nav, page, pages

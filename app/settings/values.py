@@ -23,6 +23,7 @@ _BUCKET = re.compile(r"(s3|s3a|gs|az|adl|azure|abfs|abfss|https?|file|memory)://
 # What .env.example shows.
 _EXAMPLE_KEY = "choose-a-key-of-your-own"
 SHORTEST_ADMIN_KEY = 8
+KIB = 1024
 # A number, or `none` for no limit: an empty variable counts as not set.
 NO_LIMIT = "none"
 # Databases and JSON hold no larger whole numbers exactly.
@@ -226,3 +227,8 @@ ContentCapture = Annotated[
     BeforeValidator(_in_small_letters),
 ]
 WITH_CONTENT = frozenset({"true", "span_only", "span_and_event"})
+
+
+def plain(value: SecretStr | str | None) -> str | None:
+    """The value itself, of a secret too."""
+    return value.get_secret_value() if isinstance(value, SecretStr) else value

@@ -1,22 +1,14 @@
 """Settings that may be a file: the providers and the prices of an operator, as JSON or TOML."""
 
 import json
-import logging
 import os
 import tomllib
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
-from dotenv.parser import parse_stream
-
 from ai_agents.context.catalogue import ModelFacts, parse_facts
 from ai_agents.providers.specs import PROVIDER_TYPES, ProviderSpec, parse_specs
-
-ENV_FILE = ".env"
-# It warns of each broken line whenever the file is read; `broken_lines` says it once.
-logging.getLogger("dotenv.main").setLevel(logging.ERROR)
+from app.settings.sources import env_file
 
 
 def read_prices(given: str) -> dict[str, ModelFacts]:
@@ -34,23 +26,6 @@ def read_providers(given: str) -> list[ProviderSpec]:
         if spec.name in PROVIDER_TYPES:
             raise ValueError(f"the name {spec.name} belongs to a built-in provider")
     return specs
-
-
-def env_file() -> Mapping[str, str]:
-    """The variables of the file `.env` in the working directory. One that cannot be read has none."""
-    try:
-        return {name: value for name, value in dotenv_values(ENV_FILE).items() if value is not None}
-    except (OSError, UnicodeDecodeError):
-        return {}
-
-
-def broken_lines() -> list[int]:
-    """The numbers of the lines of `.env` that are neither a variable nor a comment."""
-    try:
-        with Path(ENV_FILE).open(encoding="utf-8") as file:
-            return [each.original.line for each in parse_stream(file) if each.error]
-    except (OSError, UnicodeDecodeError):
-        return []
 
 
 def _read_json_or_file(given: str) -> Any:

@@ -8,8 +8,8 @@ import structlog
 from pydantic import AliasChoices, ValidationError
 
 from app.errors import CannotStart
-from app.setting_files import ENV_FILE, broken_lines, env_file
-from app.settings import PREFIX, Settings, secrets_directory
+from app.settings import Settings
+from app.settings.sources import ENV_FILE, PREFIX, broken_lines, env_file, secrets_directory
 from app.words import say
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
