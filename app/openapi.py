@@ -21,7 +21,7 @@ from app.dependencies import JsonBody
 from app.examples import add_examples
 from app.problems import MEDIA_TYPE
 from app.responses import JSON
-from app.schemas.answers import ProblemRead
+from app.schemas.answers.problems import ProblemRead
 from app.schemas.common import FilePartIn, TextPartIn
 from app.schemas.events import FeedEvent, StreamEvent
 from app.schemas.threads import CreateMessage, RetryRun

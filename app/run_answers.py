@@ -18,7 +18,7 @@ from app.openapi import BODY, EVENTS, ONCE, USER, Responses, failures, headers
 from app.overload import Overload
 from app.problems import problem_of_run
 from app.responses import JsonResponse, no_content
-from app.schemas.answers import RunRead
+from app.schemas.answers.runs import RunRead
 from app.services import messages
 from app.services.identity import Principal
 

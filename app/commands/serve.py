@@ -55,8 +55,8 @@ def _serve(arguments: argparse.Namespace) -> None:
         return
 
     from app import logs
-    from app.settings import reading
     from app.listening import listen_apart
+    from app.settings import reading
 
     if arguments.workers > 1:
         _require_shared(settings)

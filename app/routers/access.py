@@ -12,7 +12,7 @@ from app.dependencies import Once, Paging, json_body
 from app.openapi import BODY, ONCE, PAGE, USER, failures, headers
 from app.responses import JsonResponse, created, no_content
 from app.schemas.access import CreateKey, CreateRole, CreateToken, RotateKey
-from app.schemas.answers import KeyPage, NewKey, NewToken, RolePage, RoleRead
+from app.schemas.answers.access import KeyPage, NewKey, NewToken, RolePage, RoleRead
 from app.schemas.common import Searched, UserId
 from app.services import access
 from app.strict_routes import StrictRoute

@@ -11,7 +11,7 @@ from app.dependencies import IfMatch, OnAgent, Once, Paging, Shared, json_body
 from app.openapi import BODY, ONCE, PAGE, USER, failures, headers
 from app.responses import JsonResponse, created, etag, no_content, versioned
 from app.schemas.agents import CreateAgent, UpdateAgent
-from app.schemas.answers import AgentCard, AgentPage, AgentRead, AgentVersionPage
+from app.schemas.answers.agents import AgentCard, AgentPage, AgentRead, AgentVersionPage
 from app.services import agents
 from app.strict_routes import StrictRoute
 from app.turns import AgentTurn, LargeTurn

@@ -10,7 +10,7 @@ from app.authentication import AppContainer, User
 from app.dependencies import Paging
 from app.openapi import PAGE, USER, failures
 from app.responses import JsonResponse
-from app.schemas.answers import AuditPage
+from app.schemas.answers.audit import AuditPage
 from app.services import audit
 from app.strict_routes import StrictRoute
 

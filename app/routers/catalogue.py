@@ -9,7 +9,7 @@ from app.authentication import AppContainer, User
 from app.dependencies import IfMatch, Once, json_body
 from app.openapi import BODY, ONCE, USER, failures, headers
 from app.responses import JsonResponse, created, no_content, versioned
-from app.schemas.answers import ToolPage
+from app.schemas.answers.tools import ToolPage
 from app.schemas.tools import ApproveTools, CreateTool, UpdateHttpTool
 from app.services import catalogue
 from app.strict_routes import StrictRoute

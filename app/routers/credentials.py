@@ -9,7 +9,7 @@ from app.authentication import AppContainer, User
 from app.dependencies import json_body
 from app.openapi import BODY, USER, failures
 from app.responses import JsonResponse, no_content
-from app.schemas.answers import CredentialsPage
+from app.schemas.answers.tools import CredentialsPage
 from app.schemas.tools import PutCredentials
 from app.services import credentials
 from app.strict_routes import StrictRoute

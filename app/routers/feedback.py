@@ -10,7 +10,7 @@ from app.authentication import AppContainer, ScopedUser, User
 from app.dependencies import OnThread, Paging, json_body
 from app.openapi import BODY, PAGE, USER, failures
 from app.responses import JsonResponse
-from app.schemas.answers import FeedbackPage, FeedbackRead
+from app.schemas.answers.messages import FeedbackPage, FeedbackRead
 from app.schemas.common import MAX_ID
 from app.schemas.threads import PutFeedback
 from app.services import feedback

@@ -8,7 +8,7 @@ from app.authentication import AppContainer, ScopedUser
 from app.openapi import BODY, ONCE, UPLOAD, USER, failures, headers, request_body
 from app.replays import IdempotencyKey, sent_key
 from app.responses import Download, JsonResponse, created, no_content
-from app.schemas.answers import FileRead
+from app.schemas.answers.files import FileRead
 from app.services import files
 from app.strict_routes import StrictRoute
 from app.uploads import MEDIA_TYPE, fingerprint, read_upload

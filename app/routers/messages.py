@@ -14,7 +14,7 @@ from app.openapi import PAGE, REF, USER, failures, request_body
 from app.replays import IdempotencyKey, sent_key
 from app.responses import JSON, JsonResponse
 from app.run_answers import Prefer, RepeatedAfter, answer_started, answers, form_of
-from app.schemas.answers import MessagePage, MessageRead
+from app.schemas.answers.messages import MessagePage, MessageRead
 from app.schemas.common import MAX_ID
 from app.schemas.threads import CreateMessage
 from app.services import messages

@@ -11,7 +11,8 @@ from app.authentication import AppContainer, User
 from app.dependencies import Paging
 from app.openapi import PAGE, USER, failures
 from app.responses import JsonResponse
-from app.schemas.answers import Health, JobPage, JobRead, UsagePage
+from app.schemas.answers.operations import Health, JobPage, JobRead
+from app.schemas.answers.usage import UsagePage
 from app.schemas.common import UserId
 from app.services import operations
 from app.services.identity import require_admin

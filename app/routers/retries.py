@@ -10,7 +10,7 @@ from app.openapi import REF, request_body
 from app.replays import IdempotencyKey, sent_key
 from app.responses import JSON
 from app.run_answers import Prefer, RepeatedAfter, answer_started, answers, form_of
-from app.schemas.answers import MessageRead
+from app.schemas.answers.messages import MessageRead
 from app.schemas.threads import RetryRun
 from app.services import messages, runs
 from app.services.repeats import require_repeated

@@ -12,7 +12,9 @@ from app.event_streams import MEDIA_TYPE, EventStreamResponse, OpenStreams
 from app.openapi import BODY, EVENTS, PAGE, USER, failures
 from app.responses import JSON, JsonResponse, no_content
 from app.schemas.access import CreateTicket
-from app.schemas.answers import ApprovalPage, EventPage, RunDetails, RunPage, RunRead, TicketRead
+from app.schemas.answers.access import TicketRead
+from app.schemas.answers.approvals import ApprovalPage
+from app.schemas.answers.runs import EventPage, RunDetails, RunPage, RunRead
 from app.schemas.common import MAX_ID
 from app.schemas.threads import Approval, ToolResults
 from app.services import access, runs

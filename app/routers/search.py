@@ -10,7 +10,7 @@ from app.authentication import AppContainer, ScopedUser
 from app.dependencies import Paging, Shared
 from app.openapi import PAGE, USER, failures
 from app.responses import JsonResponse
-from app.schemas.answers import SearchPageRead
+from app.schemas.answers.search import SearchPageRead
 from app.schemas.common import MAX_ID, Searched
 from app.services import search
 from app.strict_routes import StrictRoute

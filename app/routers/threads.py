@@ -11,7 +11,8 @@ from app.authentication import AppContainer, ScopedUser
 from app.dependencies import IfMatch, MetadataIs, Once, OnThread, Paging, Shared, json_body
 from app.openapi import BODY, ONCE, PAGE, USER, failures, headers
 from app.responses import JsonResponse, created, etag, no_content, versioned
-from app.schemas.answers import ContextRead, ThreadPage, ThreadRead
+from app.schemas.answers.context import ContextRead
+from app.schemas.answers.threads import ThreadPage, ThreadRead
 from app.schemas.common import MAX_ID, Searched, UserId
 from app.schemas.threads import CreateThread, ForkThread, UpdateThread
 from app.services import threads

@@ -9,7 +9,7 @@ from app.authentication import AppContainer, ScopedUser, User
 from app.dependencies import Paging, json_body
 from app.openapi import BODY, PAGE, USER, failures
 from app.responses import JsonResponse
-from app.schemas.answers import LimitsRead, Me, UserPage
+from app.schemas.answers.users import LimitsRead, Me, UserPage
 from app.schemas.common import Searched, UserId
 from app.schemas.users import SetLimits
 from app.services import users

@@ -11,7 +11,7 @@ from app.authentication import AppContainer, User
 from app.dependencies import Paging, json_body
 from app.openapi import BODY, PAGE, USER, failures, headers
 from app.responses import JsonResponse, created, no_content
-from app.schemas.answers import DeliveryPage, DeliveryRead, NewWebhook, WebhookPage, WebhookRead
+from app.schemas.answers.webhooks import DeliveryPage, DeliveryRead, NewWebhook, WebhookPage, WebhookRead
 from app.schemas.webhooks import CreateWebhook, UpdateWebhook
 from app.services import webhooks
 from app.strict_routes import StrictRoute

@@ -6,7 +6,10 @@ from pydantic import Discriminator, Field, RootModel, create_model
 
 from ai_agents.core.events import TERMINAL_EVENTS
 from ai_agents.guardrails.base import Action, Stage
-from app.schemas.answers import MessageRead, Read, RunErrorRead, RunRead, ThreadActivityRead, ThreadFieldsRead
+from app.schemas.answers.messages import MessageRead
+from app.schemas.answers.models import Read
+from app.schemas.answers.runs import RunErrorRead, RunRead
+from app.schemas.answers.threads import ThreadActivityRead, ThreadFieldsRead
 from app.schemas.common import DateTime, Id
 
 _TOOL_CALL: dict[str, Any] = {"tool_call_id": str, "name": str, "arguments": dict[str, Any]}

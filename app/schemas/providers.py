@@ -10,7 +10,7 @@ from ai_agents.providers.presets import PRESETS
 from ai_agents.providers.quirks import FinishWord, MaxTokensField, SchemaSupport
 from ai_agents.providers.specs import MADE_TYPES, MAX_MODEL, MAX_URL, NAME_PATTERN
 from ai_agents.store.providers import MAX_PROVIDERS
-from app.schemas.answers import Read
+from app.schemas.answers.models import Read
 from app.schemas.common import DateTime, HeaderName, Strict
 
 # Those of the database, and those of the file and the program.

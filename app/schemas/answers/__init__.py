@@ -1,0 +1,1 @@
+"""The models of answers, a file for each kind of resource."""
