@@ -51,10 +51,5 @@ release-check: ## build wheel, source distribution and image, and run the quick 
 	@scripts/environment dev
 	@.venv/bin/python -m scripts.release_check
 
-CHROMIUM ?= /usr/bin/chromium
 conformance: ## run the examples of clients that the tests do not install (pip and npm fetch them), and pyright
-	@scripts/environment dev
-	@uv pip install -q --python .venv ".[conformance]" 2>/dev/null || .venv/bin/python -m pip install -q ".[conformance]"
-	@npm install --silent --prefix var/conformance openai tsx typescript @types/node @ag-ui/client ai@6 @ai-sdk/react@3 react react-dom esbuild playwright-core pyright
-	@AI_AGENTS_NODE_DIRECTORY=$(CURDIR)/var/conformance AI_AGENTS_CHROMIUM=$(CHROMIUM) .venv/bin/python -m pytest tests/doors tests/client/test_typescript.py
-	@.venv/bin/python -m scripts.typed_docs && var/conformance/node_modules/.bin/pyright -p .
+	@exec scripts/conformance

@@ -1,7 +1,8 @@
 // Opens an example page in Chromium, does what it is told, and prints what the page shows.
 //
-// node browser.mjs <html file> <query> <message to send, or "-"> <text to wait for>
-// AI_AGENTS_NODE_DIRECTORY has playwright-core, esbuild and the packages of the page; AI_AGENTS_PAGE_PORT is the origin's.
+// node browser.mjs <html file> <query> <message to send, or "-"> <text to wait for> [<text after which the page is loaded again>]
+// AI_AGENTS_NODE_DIRECTORY has playwright-core, esbuild and the packages of the page, AI_AGENTS_PAGE_DIRECTORY those in the place
+// of some of them; AI_AGENTS_PAGE_PORT is the origin's.
 
 import { readFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -11,7 +12,7 @@ import path from "node:path";
 const folder = process.env.AI_AGENTS_NODE_DIRECTORY;
 const require = createRequire(path.join(folder, "node_modules/"));
 const { chromium } = require("playwright-core");
-const [file, query, said, expected] = process.argv.slice(2);
+const [file, query, said, expected, reloadAfter] = process.argv.slice(2);
 
 let html = "";
 let script = "";
@@ -24,7 +25,7 @@ if (file.endsWith(".html")) {
     write: false,
     format: "esm",
     jsx: "automatic",
-    nodePaths: [path.join(folder, "node_modules")],
+    nodePaths: [process.env.AI_AGENTS_PAGE_DIRECTORY ?? folder, folder].map((each) => path.join(each, "node_modules")),
     define: { "process.env.NODE_ENV": '"production"' },
   });
   script = build.outputFiles[0].text;
@@ -47,7 +48,14 @@ try {
     await page.fill("input", said);
     await page.press("input", "Enter");
   } else console.log("opened");
-  await page.waitForFunction((text) => document.body.innerText.includes(text), expected, { timeout: 30_000 });
+  const shows = (text) => page.waitForFunction((shown) => document.body.innerText.includes(shown), text, { timeout: 30_000 });
+  if (reloadAfter) {
+    await shows(reloadAfter);
+    await page.reload();
+    console.log("loaded again");
+  }
+  await shows(expected);
+  if (said !== "-") await shows("ready"); // what useChat says after an answer
   console.log(await page.locator("body").innerText());
 } finally {
   await browser.close();

@@ -8,7 +8,6 @@ import os
 import shutil
 import sys
 from collections.abc import AsyncIterator
-from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,8 @@ from tests.api.service import ADMIN_KEY, make_agent, settings_for
 EXAMPLES = Path(__file__).parents[2] / "examples"
 # Where `make conformance` has installed packages of npm.
 NODE = Path(os.environ.get("AI_AGENTS_NODE_DIRECTORY", EXAMPLES))
+# The Python in which `make conformance` has installed clients that the tests lack.
+CLIENTS = os.environ.get("AI_AGENTS_CLIENT_PYTHON", "")
 _PYTHON, _NODE, _TSX = [sys.executable], ["node"], [str(NODE / "node_modules/.bin/tsx")]
 COMMANDS = {
     "httpx_stream.py": (_PYTHON, True),
@@ -26,8 +27,8 @@ COMMANDS = {
     "openai_responses.py": (_PYTHON, True),
     "mcp_client.py": (_PYTHON, True),
     "mcp_server.py": (_PYTHON, True),
-    "openai_agents.py": (_PYTHON, find_spec("agents") is not None),
-    "langchain_chat.py": (_PYTHON, find_spec("langchain_openai") is not None),
+    "openai_agents.py": ([CLIENTS], CLIENTS != ""),
+    "langchain_chat.py": ([CLIENTS], CLIENTS != ""),
     "fetch_post.mjs": (_NODE, shutil.which("node") is not None),
     "openai_typescript.ts": (_TSX, Path(_TSX[0]).exists()),
     "client_chat.ts": (_TSX, Path(_TSX[0]).exists()),
