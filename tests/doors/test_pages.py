@@ -51,8 +51,8 @@ async def test_use_chat_shows_an_answer_once_also_if_it_is_loaded_again_in_its_m
         token = (await alice.post("/tokens", json={})).json()["token"]
         agent = (await make_agent(alice))["id"]
         chat = {"url": live.server.address, "token": token, "agent": agent, "chat": "a chat"}
-        told = ("Hello!", "talk to a model.)", "echo: Hello!")
-        first = await shown(await opened("use_chat.jsx", chat, *told, port=port, packages=AI_SDK[version]))
+        reloaded = ("Hello!", "talk to a model.)", "echo: Hello!")
+        first = await shown(await opened("use_chat.jsx", chat, *reloaded, port=port, packages=AI_SDK[version]))
         told = ("Again!", "echo: Again! (This is echo, a stand-in")
         again = await shown(await opened("use_chat.jsx", chat, *told, port=port, packages=AI_SDK[version]))
 

@@ -5,7 +5,7 @@ import { useLoad } from "../ui/loading.js";
 import { ChoiceField, LongField, NumberField, Section, SuggestField } from "./fields.js";
 
 const REASONING = [
-  { value: "", label: "As the provider chooses" },
+  { value: "", label: "Model's own" },
   { value: "none", label: "None" },
   { value: "low", label: "Low" },
   { value: "medium", label: "Medium" },
