@@ -17,7 +17,7 @@ from ai_agents.core.key_rows import KeyHolder, TicketHolder
 from ai_agents.core.scopes import AgentScope
 from ai_agents.store.keys import ADMIN_ID
 from ai_agents.store.revocations import key_subject, made_subject, role_subject
-from ai_agents.store.roles import ThreadAccess
+from ai_agents.store.thread_access import ThreadAccess
 from app.container import Container
 from app.errors import RateLimited, Unauthorized
 from app.event_streams import MEDIA_TYPE

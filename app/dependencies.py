@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from ai_agents.core.exceptions import InvalidEventId
 from ai_agents.store import idempotency
 from ai_agents.store.pages import MAX_CURSOR, MAX_SEQ
-from ai_agents.store.roles import ThreadAccess
+from ai_agents.store.thread_access import ThreadAccess
 from ai_agents.streams.cursor import MAX_EVENT_ID, parse_event_id
 from app.authentication import AppContainer, ScopedUser
 from app.container import Container

@@ -12,7 +12,7 @@ from ai_agents.core.parts import part_from_stored
 from ai_agents.core.rows import Page
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.types import ToolCallPart
-from ai_agents.store import pages, roles
+from ai_agents.store import pages, ranks, visibility
 from ai_agents.store.clock import database_now
 from ai_agents.store.database import Store, reading
 from ai_agents.store.models import AgentTable, RunTable, ThreadTable, ToolCallTable
@@ -51,10 +51,10 @@ def list_approvals(
     )
     if user_id is not None:
         # Asked of each call that waits: there are few, while a user may have many threads.
-        on_thread, every = partial(roles.has_role_on, "thread", RunTable.thread_id), roles.EVERYBODY
+        on_thread, every = partial(visibility.has_role_on, "thread", RunTable.thread_id), ranks.EVERYBODY
         statement = statement.where(on_thread(user_id, every, among=roles_that_may("approve")))
-        statement = statement if shared else statement.where(on_thread(user_id, among=roles.RANKS))
-        sees_agent = roles.best_rank("agent", AgentTable.id).is_not(None)
+        statement = statement if shared else statement.where(on_thread(user_id, among=ranks.RANKS))
+        sees_agent = ranks.best_rank("agent", AgentTable.id).is_not(None)
     if within is not None:
         statement = statement.where(RunTable.agent_id.in_(within.agents))
     if after is not None:

@@ -18,7 +18,8 @@ from ai_agents.core.scopes import AgentScope
 from ai_agents.core.types import RoleName
 from ai_agents.store import roles
 from ai_agents.store.database import Store, reading, writing
-from ai_agents.store.roles import RANKS, ThreadAccess, find_thread_roles
+from ai_agents.store.ranks import RANKS
+from ai_agents.store.thread_access import ThreadAccess, find_thread_roles
 
 ThreadAction = Literal["read", "send", "cancel", "approve", "update", "fork", "delete", "manage_roles"]
 AgentAction = Literal["see", "start_thread", "read", "update", "delete", "manage_roles", "list_feedback"]

@@ -5,8 +5,8 @@ from sqlalchemy import Connection
 from ai_agents.auth.roles import may_send
 from ai_agents.core.exceptions import AgentDeleted, PermissionDenied, ThreadNotFound
 from ai_agents.store import keys
-from ai_agents.store.roles import ThreadAccess, find_thread_roles
 from ai_agents.store.runs import OwnedRun
+from ai_agents.store.thread_access import ThreadAccess, find_thread_roles
 
 
 def require_to_send(found: ThreadAccess, *, is_admin: bool) -> None:

@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 from ai_agents.core.exceptions import PermissionDenied
 from ai_agents.core.types import UsedType
 from ai_agents.store.keys import any_is_admin
-from ai_agents.store.roles import EVERYBODY, names_used_by, owners_of_agent
+from ai_agents.store.ranks import EVERYBODY
+from ai_agents.store.roles import names_used_by, owners_of_agent
 
 _NO_USERS: frozenset[str] = frozenset()
 

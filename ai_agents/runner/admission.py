@@ -55,9 +55,9 @@ from ai_agents.runner.ownership import FollowUp, NewLease
 from ai_agents.runner.preparation import TurnPreparer
 from ai_agents.runner.recording import running_values, started_entry
 from ai_agents.store import idempotency, runs, thread_log, totals
-from ai_agents.store.roles import ThreadAccess
 from ai_agents.store.runs import owned_run
 from ai_agents.store.statements import send_together, together
+from ai_agents.store.thread_access import ThreadAccess
 from ai_agents.tools.registry import approvals_by_name
 
 # Long enough that clients do not crowd a full service.

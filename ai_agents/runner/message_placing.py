@@ -16,7 +16,7 @@ from ai_agents.runner.admission_request import AdmissionRequest, Admitted
 from ai_agents.runner.recording import finding_entries
 from ai_agents.store import runs, thread_log, tool_calls
 from ai_agents.store.messages import insert_message
-from ai_agents.store.roles import ThreadAccess
+from ai_agents.store.thread_access import ThreadAccess
 from ai_agents.store.thread_log import Entry
 
 # How many messages may wait in one thread.

@@ -13,7 +13,7 @@ from ai_agents.core.table_rows import RunValues
 from ai_agents.runner import retrying
 from ai_agents.runner.admission_request import AdmissionRequest
 from ai_agents.store import runs
-from ai_agents.store.roles import ThreadAccess
+from ai_agents.store.thread_access import ThreadAccess
 
 
 def new_run(request: AdmissionRequest, found: ThreadAccess) -> RunValues:

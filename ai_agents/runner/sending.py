@@ -10,7 +10,7 @@ from ai_agents.core.scopes import AgentScope
 from ai_agents.core.types import FilePart, JsonObject, TextPart, ToolDefinition
 from ai_agents.core.wording import there_are
 from ai_agents.runner.admission_request import OnBusy
-from ai_agents.store.roles import EVERYBODY
+from ai_agents.store.ranks import EVERYBODY
 from ai_agents.tools.schema import OutputValidator
 
 Content = str | Sequence[TextPart | FilePart]

@@ -24,11 +24,11 @@ from ai_agents.core.limits import NO_LIMITS, UserLimits
 from ai_agents.core.rows import Agent, AgentCard, AgentChanges, AgentSummary, Page, only
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.types import JsonObject
-from ai_agents.store import pages, revocations, roles, totals
+from ai_agents.store import pages, ranks, revocations, roles, totals, visibility
 from ai_agents.store.budgets import parse_budget
 from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.models import AgentTable, AgentVersionTable, RunTable, ThreadTable
-from ai_agents.store.roles import EVERYBODY
+from ai_agents.store.ranks import EVERYBODY
 from ai_agents.store.webhook_tables import WebhookTable
 
 # The fields of an agent and their defaults, in the order in which clients see them.
@@ -196,11 +196,11 @@ def list_agents(
         statement = statement.where(*conditions)
     else:
         if within is None:
-            statement = statement.add_columns(roles.best_rank("agent", AgentTable.id).label("rank"))
+            statement = statement.add_columns(ranks.best_rank("agent", AgentTable.id).label("rank"))
         else:
             statement = statement.add_columns(literal(1).label("rank"))
             conditions += (AgentTable.id.in_(within.agents),)
-        visible = roles.newest_visible(
+        visible = visibility.newest_visible(
             "agent",
             AgentTable,
             user_id,
@@ -241,7 +241,7 @@ def to_card(agent: Mapping[Any, Any]) -> AgentCard:
 
 
 def _to_summary(row: Mapping[Any, Any]) -> AgentSummary:
-    if "rank" in row and roles.of_rank(row["rank"]) == "user":
+    if "rank" in row and ranks.of_rank(row["rank"]) == "user":
         return cast("AgentSummary", to_card(row))
     return only(AgentSummary, row)
 

@@ -15,7 +15,7 @@ from ai_agents.core.ids import utc_now
 from ai_agents.core.rows import only
 from ai_agents.core.table_rows import ProviderRow
 from ai_agents.core.types import JsonObject
-from ai_agents.store import roles
+from ai_agents.store import ranks, roles
 from ai_agents.store.provider_tables import LearnedQuirksTable, ProviderTable
 
 GIVEN = "given"
@@ -145,7 +145,7 @@ def _insert(connection: Connection, row: ProviderRow) -> bool:
 
 
 def _give_to_everybody(connection: Connection, name: str) -> None:
-    roles.insert_role(connection, user_id=roles.EVERYBODY, role="user", resource_type="provider", resource_id=name)
+    roles.insert_role(connection, user_id=ranks.EVERYBODY, role="user", resource_type="provider", resource_id=name)
 
 
 def _forget_all(connection: Connection, name: str) -> None:

@@ -31,7 +31,7 @@ from ai_agents.core.rows import Page, Run, RunDetails, RunOverrides, only
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.table_rows import RunKey, RunRow, RunValues
 from ai_agents.core.types import RunStatus, ToolDefinition, Usage
-from ai_agents.store import pages, roles
+from ai_agents.store import pages, visibility
 from ai_agents.store.clock import database_now
 from ai_agents.store.database import Store, reading
 from ai_agents.store.model_calls import cost_from_dict
@@ -398,13 +398,13 @@ def list_visible_runs(
         statement = statement.order_by(_RUNS.c.id.desc())
         statement = statement if before is None else statement.where(_RUNS.c.id < before[1])
     else:
-        statement = statement.where(_RUNS.c.thread_id.in_(roles.resources_of("thread", user_id, shared=shared)))
+        statement = statement.where(_RUNS.c.thread_id.in_(visibility.resources_of("thread", user_id, shared=shared)))
         keys = _RUNS.c.created_at, _RUNS.c.id
         statement = statement.order_by(*(key.desc() for key in keys))
         statement = statement if before is None else statement.where(tuple_(*keys) < before)
     rows = cast("list[RunRow]", connection.execute(statement.limit(limit + 1)).mappings().all())
     agents = {row["agent_id"] for row in rows}
-    changed_by_user = agents if user_id is None else roles.agents_to_change(connection, user_id, agents)
+    changed_by_user = agents if user_id is None else visibility.agents_to_change(connection, user_id, agents)
     return pages.to_page(
         rows,
         limit=limit,

@@ -33,7 +33,7 @@ from sqlalchemy.exc import DBAPIError
 
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.search_words import SearchQuery
-from ai_agents.store import roles, search_index
+from ai_agents.store import search_index, visibility
 from ai_agents.store.models import MessageTable, ThreadTable
 
 # Of the messages that fit, so many are put in order: the newest.
@@ -79,7 +79,7 @@ class Search:
         # As in lists, no temporary ones.
         found: list[ColumnElement[bool]] = [_THREADS.expires_at.is_(None)]
         if self.user_id is not None:
-            found.append(_THREADS.id.in_(roles.resources_of("thread", self.user_id, shared=self.shared)))
+            found.append(_THREADS.id.in_(visibility.resources_of("thread", self.user_id, shared=self.shared)))
         if self.thread_id is not None:
             found.append(_THREADS.id == self.thread_id)
         if self.agent_id is not None:

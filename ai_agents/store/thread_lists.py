@@ -29,7 +29,7 @@ from sqlalchemy.sql.functions import FunctionElement
 from ai_agents.core.rows import Page, Thread, ThreadFields, only
 from ai_agents.core.scopes import AgentScope
 from ai_agents.core.types import ThreadOrder
-from ai_agents.store import pages, roles, summaries, thread_log
+from ai_agents.store import pages, summaries, thread_log, visibility
 from ai_agents.store.models import MessageTable, RunTable, ThreadTable
 from ai_agents.store.text_filter import READ_AT_ONCE, first_with
 
@@ -153,10 +153,10 @@ class _View:
         if self.user_id is None:
             statement = columns.where(*self.conditions)
         elif by_activity:
-            seen = roles.resources_of("thread", self.user_id, shared=self.shared)
+            seen = visibility.resources_of("thread", self.user_id, shared=self.shared)
             statement = columns.where(ThreadTable.id.in_(seen), *self.conditions)
         else:
-            visible = roles.newest_visible(
+            visible = visibility.newest_visible(
                 "thread",
                 ThreadTable,
                 self.user_id,

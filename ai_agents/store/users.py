@@ -25,8 +25,9 @@ from ai_agents.store import pages
 from ai_agents.store.access_tables import ApiKeyTable, RoleAssignmentTable
 from ai_agents.store.database import Store, reading
 from ai_agents.store.models import AgentTable
-from ai_agents.store.roles import EVERYBODY, runs_at_once
+from ai_agents.store.ranks import EVERYBODY
 from ai_agents.store.text_filter import READ_AT_ONCE, first_with
+from ai_agents.store.thread_access import runs_at_once
 from ai_agents.store.user_tables import UserLimitsTable, UserTotalsTable
 
 # A user who has something, may do something or is limited has a row in one of these.

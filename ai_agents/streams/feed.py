@@ -22,7 +22,7 @@ from ai_agents.core.types import JsonObject, LogRow
 from ai_agents.store import activity, revocations
 from ai_agents.store.activity import ChangedThread
 from ai_agents.store.database import Database
-from ai_agents.store.roles import EVERYBODY
+from ai_agents.store.ranks import EVERYBODY
 from ai_agents.streams.reader import PRELUDE, RETRY
 from ai_agents.streams.rights import ReadRight, RightsWatch
 

@@ -22,8 +22,8 @@ from ai_agents.core.ids import format_time
 from ai_agents.core.key_rows import Key, NewKey, NewToken, Ticket
 from ai_agents.core.rows import Page, Role
 from ai_agents.core.types import RoleName
-from ai_agents.store import audit, keys, roles, tokens
-from ai_agents.store.roles import EVERYBODY, checked_type
+from ai_agents.store import audit, keys, ranks, roles, tokens
+from ai_agents.store.ranks import EVERYBODY, checked_type
 from app.container import Container
 from app.errors import Unauthorized, invalid_query
 from app.schemas.access import CreateKey, CreateRole, CreateTicket, CreateToken, RotateKey
@@ -234,7 +234,7 @@ async def assign_role(container: Container, user: Principal, body: CreateRole) -
             raise PermissionDenied("Only an admin gives roles to every user (*).")
     except PermissionDenied:
         # What is wrong with the request is told before what the user may not do.
-        roles.checked_role(body.user_id, body.role, checked_type(body.resource_type))
+        ranks.checked_role(body.user_id, body.role, checked_type(body.resource_type))
         raise
     # Only an admin puts agents into the lists of others.
     place = body.resource_type, body.resource_id

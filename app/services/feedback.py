@@ -2,7 +2,7 @@
 
 from ai_agents.core.exceptions import AgentNotFound, MessageNotFound
 from ai_agents.core.rows import Feedback, Page, Rating
-from ai_agents.store.roles import ThreadAccess
+from ai_agents.store.thread_access import ThreadAccess
 from app.container import Container
 from app.schemas.threads import PutFeedback
 from app.services.identity import PageArguments, Principal, check_id, whose

@@ -9,7 +9,7 @@ from ai_agents.core.ids import is_id
 from ai_agents.core.scopes import AgentScope, Reach
 from ai_agents.core.types import RoleName
 from ai_agents.store.audit import Act
-from ai_agents.store.roles import ThreadAccess
+from ai_agents.store.thread_access import ThreadAccess
 from app.container import Container
 
 # How a request says who sends it.

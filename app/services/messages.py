@@ -11,7 +11,7 @@ from ai_agents.core.types import ToolDefinition
 from ai_agents.runner.outcomes import RunResult, Started
 from ai_agents.store import messages as stored
 from ai_agents.store.feedback import own_feedback
-from ai_agents.store.roles import ThreadAccess
+from ai_agents.store.thread_access import ThreadAccess
 from ai_agents.streams.reader import StreamReader
 from ai_agents.streams.rights import ReadRight
 from app.container import Container

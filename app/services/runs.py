@@ -13,7 +13,7 @@ from ai_agents.core.rows import Page, Run
 from ai_agents.core.types import JsonObject, LogRow, RunStatus
 from ai_agents.runner.client_calls import GivenResult, GivenResults
 from ai_agents.store import thread_log
-from ai_agents.store.roles import ThreadAccess
+from ai_agents.store.thread_access import ThreadAccess
 from ai_agents.streams.cursor import cursor_in_thread
 from ai_agents.streams.feed import FeedReader, Follower
 from ai_agents.streams.reader import StreamReader

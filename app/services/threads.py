@@ -17,7 +17,7 @@ from ai_agents.guardrails.base import Finding
 from ai_agents.runner.recording import finding_entries
 from ai_agents.store import audit, thread_lists, thread_log, threads
 from ai_agents.store.pages import decode_time_cursor
-from ai_agents.store.roles import ThreadAccess
+from ai_agents.store.thread_access import ThreadAccess
 from app.container import Container
 from app.errors import invalid_query
 from app.schemas.common import from_parts, to_parts

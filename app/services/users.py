@@ -13,7 +13,7 @@ from ai_agents.core.rows import Page, UserSummary
 from ai_agents.store import audit, budgets
 from ai_agents.store.budgets import Payer
 from ai_agents.store.limits import find_limits
-from ai_agents.store.roles import count_runs_at_once
+from ai_agents.store.thread_access import count_runs_at_once
 from ai_agents.store.totals import find_totals, longest_thread
 from app.container import Container
 from app.schemas.users import SetLimits

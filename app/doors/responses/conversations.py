@@ -17,7 +17,7 @@ from ai_agents.core.ids import new_id, new_tool_call_id, seconds_of_id
 from ai_agents.core.types import JsonObject, Loc
 from ai_agents.store import foreign_ids, initial_messages
 from ai_agents.store.foreign_ids import ForeignId
-from ai_agents.store.roles import ThreadAccess
+from ai_agents.store.thread_access import ThreadAccess
 from app.container import Container
 from app.doors.files import Media
 from app.doors.responses import conversation_items

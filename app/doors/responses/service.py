@@ -14,7 +14,7 @@ from ai_agents.core.table_rows import RunKey
 from ai_agents.core.types import FilePart, JsonObject, TextPart, ToolCallPart, ToolResultPart
 from ai_agents.runner.outcomes import Started
 from ai_agents.store import audit, idempotency, runs, threads
-from ai_agents.store.roles import ThreadAccess
+from ai_agents.store.thread_access import ThreadAccess
 from ai_agents.streams.reader import StreamReader
 from ai_agents.streams.rights import ReadRight
 from app.authentication import StreamRight

@@ -20,7 +20,7 @@ from ai_agents.core.exceptions import AgentNotFound, PermissionDenied, ThreadNot
 from ai_agents.core.ids import new_id
 from ai_agents.core.types import RoleName
 from ai_agents.store.database import Database
-from ai_agents.store.roles import find_thread_roles
+from ai_agents.store.thread_access import find_thread_roles
 from ai_agents.store.threads import ThreadStore
 
 ROLES: tuple[RoleName | None, ...] = (None, "user", "viewer", "editor", "owner")

@@ -17,9 +17,10 @@ from ai_agents.core.exceptions import (
     ThreadNotFound,
 )
 from ai_agents.core.ids import is_id, new_id
-from ai_agents.store import roles
+from ai_agents.store import roles, thread_access
 from ai_agents.store.database import Database
-from ai_agents.store.roles import RoleStore, ThreadAccess
+from ai_agents.store.roles import RoleStore
+from ai_agents.store.thread_access import ThreadAccess
 from ai_agents.store.threads import ThreadStore
 
 
@@ -138,7 +139,7 @@ async def test_access_in_one_go(store: RoleStore, database: Database, agents: Ag
     thread_id = (await threads.create(agent_id, owner_id="bea"))["id"]
 
     async def found(user_id: str) -> ThreadAccess | None:
-        return await database.read(lambda c: roles.find_thread_roles(c, user_id, thread_id))
+        return await database.read(lambda c: thread_access.find_thread_roles(c, user_id, thread_id))
 
     assert await found("ann") == ThreadAccess(thread_id, agent_id, 1, False, None, "owner")
     assert await found("bea") == ThreadAccess(thread_id, agent_id, 1, False, "owner", None)
@@ -146,7 +147,7 @@ async def test_access_in_one_go(store: RoleStore, database: Database, agents: Ag
     await agents.update(agent_id, {"name": "b"})
     await agents.delete(agent_id)
     assert await found("bea") == ThreadAccess(thread_id, agent_id, 2, True, "owner", "viewer")
-    assert await database.read(lambda c: roles.find_thread_roles(c, "ann", new_id())) is None
+    assert await database.read(lambda c: thread_access.find_thread_roles(c, "ann", new_id())) is None
 
 
 async def test_that_answer_takes_one_statement_and_only_indexes(sqlite_url: str) -> None:
@@ -157,7 +158,7 @@ async def test_that_answer_takes_one_statement_and_only_indexes(sqlite_url: str)
     def plans(connection: Any) -> list[str]:
         seen: list[tuple[str, Any]] = []
         event.listen(connection, "before_cursor_execute", lambda _c, _k, sql, values, *_: seen.append((sql, values)))
-        assert roles.find_thread_roles(connection, "ann", thread["id"]) is not None
+        assert thread_access.find_thread_roles(connection, "ann", thread["id"]) is not None
         ((statement, values),) = seen
         return [row[3] for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {statement}", values)]
 

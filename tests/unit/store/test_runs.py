@@ -6,7 +6,7 @@ from sqlalchemy import Connection, event, insert, text
 
 from ai_agents.core.ids import new_id, utc_now
 from ai_agents.core.table_rows import RunRow
-from ai_agents.store import roles, runs
+from ai_agents.store import runs, thread_access
 from ai_agents.store.agents import UncheckedAgents
 from ai_agents.store.database import Database
 from ai_agents.store.models import RunTable
@@ -34,7 +34,7 @@ async def test_a_turn_looks_at_no_runs_of_others_that_are_under_way(
         event.listen(connection, "before_cursor_execute", lambda _c, _k, sql, values, *_: seen.append((sql, values)))
         runs.update_unless_steered(connection, own, {"status": "completed"})
         runs.update_unowned(connection, own.id, ("queued",), {"status": "running"})
-        roles.find_thread_roles(connection, "ann", thread_id)
+        thread_access.find_thread_roles(connection, "ann", thread_id)
         return [
             "\n".join(row[0] for row in connection.exec_driver_sql(f"EXPLAIN {sql}", values))
             for sql, values in seen.copy()
