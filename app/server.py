@@ -56,12 +56,15 @@ class Server(uvicorn.Server):
         self._adopting: set[asyncio.Task[None]] = set()
         self._is_hurried = False
         self._loop: asyncio.AbstractEventLoop | None = None
+        # Called in the event loop before the application starts.
+        self.on_loop: Callable[[], object] = lambda: None
         # Called with the address once the service listens.
         self.announce: Callable[[str], Awaitable[None] | None] = lambda _address: None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Start the application, listen, and announce the address."""
         self._loop = asyncio.get_running_loop()
+        self.on_loop()
         await super().startup(sockets)
         if self.started:
             self.door.open(self.servers[0].sockets[0].fileno())

@@ -55,11 +55,13 @@ def _serve(arguments: argparse.Namespace) -> None:
         return
 
     from app import logs
+    from app.descriptors import raise_descriptor_limit
     from app.listening import listen_apart
     from app.settings import reading
 
     if arguments.workers > 1:
         _require_shared(settings)
+        raise_descriptor_limit()
     host, port = _address(arguments, settings)
     # First of all: a port in use is the commonest reason, and what follows takes a while.
     sockets = listen_apart(host, port, arguments.workers)
@@ -68,13 +70,23 @@ def _serve(arguments: argparse.Namespace) -> None:
     if not arguments.no_migrate:
         upgrade(settings)
     if arguments.workers > 1:
-        from app.processes.parent import Parent
-
-        gc.enable()  # it has done what is done once
-        sys.exit(Parent(sockets, grace_s=settings.shutdown_grace_s).run())
+        _keep_processes(sockets, settings)
     app, server = _build(arguments, settings)
     server.announce = lambda address: _announce(app, settings, address, links=_prints_links(arguments))
     _run(app, server, sockets[0])
+
+
+def _keep_processes(sockets: "list[list[socket]]", settings: "Settings") -> None:
+    """Be the parent of a process for each of these lists. Ends this process."""
+    from app.errors import CannotStart
+    from app.processes.parent import Parent
+
+    gc.enable()  # it has done what is done once
+    try:
+        parent = Parent(sockets, grace_s=settings.shutdown_grace_s)
+    except OSError as error:
+        raise CannotStart(f"{len(sockets)} processes (--workers) cannot be started here: {error.strerror}.") from error
+    sys.exit(parent.run())
 
 
 def _require_shared(settings: "Settings") -> None:
@@ -99,7 +111,9 @@ def _serve_as_child(arguments: argparse.Namespace, settings: "Settings", told: "
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # it is the parent's
     logs.configure(settings.log_level, process=told.own)
     app, server = _build(arguments, settings)
-    child = Child(told, server, lambda address: _announce(app, settings, address, links=_prints_links(arguments)))
+    links = _prints_links(arguments)
+    grace_s = settings.shutdown_grace_s
+    child = Child(told, server, lambda address: _announce(app, settings, address, links=links), grace_s=grace_s)
     child.obey()
 
     async def begin(_address: str) -> None:

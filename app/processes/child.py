@@ -1,20 +1,30 @@
-"""One of several processes on a port: it does what its parent says, and ends with it."""
+"""One of several processes on a port: it does what its parent says, and ends with it.
+
+Once a second its event loop tells the parent that it turns. Where it hangs, a signal of the parent lets the interpreter
+say where, also where nothing of Python's runs any more.
+"""
 
 import asyncio
+import faulthandler
 import os
 import socket
 import threading
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
+from app.processes.pulse import ASKS_WHERE, READY, TURNING, TURNING_EVERY_S
 from app.processes.told import Told
 from app.server import Server
 
 
 class Child:
-    """`announce` prints where the service is, once all processes serve."""
+    """`announce` prints where the service is, once all processes serve. `grace_s` is what a stop of it may take."""
 
-    def __init__(self, told: Told, server: Server, announce: Callable[[str], Awaitable[None]]) -> None:
+    def __init__(
+        self, told: Told, server: Server, announce: Callable[[str], Awaitable[None]], *, grace_s: float
+    ) -> None:
         self._server = server
+        self._grace_s = grace_s
         self._announce = announce
         self._control = socket.socket(fileno=told.control)
         self._sockets = [[socket.socket(fileno=each) for each in group] for group in told.sockets]
@@ -22,12 +32,20 @@ class Child:
         self._announcing: asyncio.Task[None] | None = None
         server.is_child = True
         server.inherited = [each for group in self._sockets for each in group]
+        server.on_loop = self._tell_turning
         self._loop: asyncio.AbstractEventLoop | None = None
+        faulthandler.register(ASKS_WHERE, self._control, all_threads=False)
 
     async def tell_ready(self) -> None:
         """Tell the parent that this process serves."""
         self._loop = asyncio.get_running_loop()
-        self._control.sendall(b"ready\n")
+        self._control.sendall(f"{READY} {self._grace_s}\n".encode())
+
+    def _tell_turning(self) -> None:
+        # A parent that was stopped for long reads nothing: then what it has not read says the same.
+        with suppress(OSError):
+            self._control.send(f"{TURNING}\n".encode(), socket.MSG_DONTWAIT)
+        asyncio.get_running_loop().call_later(TURNING_EVERY_S, self._tell_turning)
 
     def obey(self) -> None:
         """Begin to do what the parent says, in a thread: also where the event loop does nothing any more."""

@@ -4,6 +4,9 @@ Each child has a listening socket of its own for the port (`SO_REUSEPORT`): the 
 these, also the thousands of a moment in which streams reconnect; of a shared socket one process would take most of
 them. The parent keeps all sockets open, so that no connection is lost that waits for a child that died: the others
 take its connections until its successor is ready.
+
+A child whose event loop hangs answers nothing and keeps what it has. So children say every second that they turn; the
+others take the connections of one that is late, and one that is silent for long is ended and replaced.
 """
 
 import os
@@ -15,10 +18,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
+from app.processes.pulse import ASKS_WHERE, Pulse
 from app.processes.told import Told
 from app.signals import end_at_once
 
@@ -28,6 +32,18 @@ _CLOSING_S = 4.8
 # A child that lived for so long is replaced at once; else the pauses grow from one death to the next.
 _LONG_LIVED_S = 60.0
 _PAUSES_S = (0.0, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0)
+# A child that says nothing for so long hangs: a machine out of breath lets it say something sooner.
+_SILENT_S = 30.0
+# Before the first turn of its event loop there is only to import, many processes at once on a slow disk.
+_SILENT_AT_START_S = 300.0
+# Others take the connections of a child that is silent for so long, since it may be about to hang.
+_LATE_S = 5.0
+# To say where it hangs.
+_SAYING_S = 1.0
+_LOOK_EVERY_S = 1.0
+# One turn of the parent counts for so much silence at most: if the parent was late itself (the machine was suspended,
+# all were stopped), so were its children, which are given the time again.
+_MOST_COUNTED_S = 2.0
 _SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD)
 _BY_SIGNAL = 128
 _SECRET_BYTES = 32
@@ -38,9 +54,14 @@ class _Child:
     place: int
     process: "subprocess.Popen[bytes]"
     control: socket.socket
+    pulse: Pulse = field(default_factory=Pulse)
     ready_at: float | None = None
     # It was told to end.
     is_leaving: bool = False
+    # It is silent, and others take its connections.
+    is_late: bool = False
+    is_asked: bool = False
+    is_killed: bool = False
 
 
 def spawn(told: Told, descriptors: set[int]) -> "subprocess.Popen[bytes]":
@@ -63,6 +84,9 @@ class Parent:
         self._due: dict[int, float] = {0: 0.0}
         # Places whose child is still to be replaced by a new one; that of the first one has been started.
         self._rolling: list[int] = []
+        # Asked for while they were starting or restarting.
+        self._is_to_restart = False
+        self._watched_at = time.monotonic()
         self._has_served = self._is_announced = False
         self._asked_to_stop: list[int] = []
         self._end = float("inf")
@@ -88,16 +112,16 @@ class Parent:
                     self._take_signals()
                 else:
                     self._hear(key.data)
+            self._watch()
             if time.monotonic() >= self._end:
                 self._kill_all()
         if self._asked_to_stop and not self._has_served:
             end_at_once(self._asked_to_stop[0])
         return self._code
 
-    def _timeout_s(self) -> float | None:
-        times = [self._end, *self._due.values()]
-        soonest = min(times)
-        return None if soonest == float("inf") else max(0.0, soonest - time.monotonic())
+    def _timeout_s(self) -> float:
+        now = time.monotonic()
+        return max(0.0, min(self._end - now, _LOOK_EVERY_S, *(due - now for due in self._due.values())))
 
     # Children
 
@@ -114,37 +138,65 @@ class Parent:
         ports = [each.getsockname()[1] for each in self._metrics]
         told = Told(place, sockets, theirs.fileno(), metrics, ports, self._secret)
         with theirs:
-            process = spawn(told, {theirs.fileno(), metrics, *(each for group in sockets for each in group)})
+            try:
+                process = spawn(told, {theirs.fileno(), metrics, *(each for group in sockets for each in group)})
+            except OSError as error:
+                # No memory, too many processes, or the interpreter is being replaced.
+                own.close()
+                log.error("a process cannot be started", process=place, reason=str(error))  # noqa: TRY400  # it is said
+                self._did_not_start(place, 1)
+                return
         child = _Child(place, process, own)
         self._children.append(child)
         self._selector.register(own, selectors.EVENT_READ, child)
         log.info("process started", process=place, pid=process.pid)
 
     def _hear(self, child: _Child) -> None:
-        """A child says only that it serves."""
-        if child.ready_at is not None or not child.control.recv(64):
+        if child not in self._children:
+            # Its end was told a moment ago, by a signal.
+            return
+        try:
+            said = child.control.recv(65_536)
+        except OSError:
+            said = b""
+        if not said:
             # Its end is told by a signal.
             self._selector.unregister(child.control)
             return
-        child.ready_at, self._has_served = time.monotonic(), True
-        if self._asked_to_stop or self._code:
-            return
+        child.pulse.hear(said)
+        if child.pulse.grace_s is not None and child.ready_at is None:
+            child.ready_at, self._has_served = time.monotonic(), True
+            if not self._asked_to_stop and not self._code:
+                self._is_ready(child)
+
+    def _is_ready(self, child: _Child) -> None:
         self._tell_others(child, f"release {child.place}")
         places = range(len(self._sockets))
         for place in places:
             if not self._serving(place):
                 self._tell(child, f"adopt {place}")
-            if place not in self._due and not any(each.place == place for each in self._children):
+            if place not in self._due and not self._staying(place):
                 # The first child has made what is made once; the others start at the same time.
                 self._due[place] = 0.0
         if not self._is_announced and all(self._serving(place) for place in places):
             self._is_announced = True
             self._tell(child, "announce")
-        if self._rolling and self._rolling[0] == child.place:
-            self._replaced(child)
+        staying = self._staying(child.place)
+        for former in staying[: staying.index(child)]:
+            former.is_leaving = True
+            former.process.terminate()
+        if self._rolling and self._rolling[0] == child.place and staying[-1] is child:
+            self._rolling.pop(0)
+            self._start_next()
+        elif self._is_to_restart and not self._rolling and self._is_announced:
+            self._restart_each()
+
+    def _staying(self, place: int) -> list[_Child]:
+        """The children there that were not told to end, in the order of their start."""
+        return [each for each in self._children if each.place == place and not each.is_leaving]
 
     def _serving(self, place: int) -> list[_Child]:
-        return [each for each in self._children if each.place == place and each.ready_at and not each.is_leaving]
+        return [each for each in self._staying(place) if each.ready_at]
 
     def _tell(self, child: _Child, what: str) -> None:
         try:
@@ -152,7 +204,7 @@ class Parent:
         except OSError:
             log.info("a process ended before it was told", process=child.place, what=what)
 
-    def _tell_others(self, child: _Child, what: str) -> None:
+    def _tell_others(self, child: _Child | None, what: str) -> None:
         for other in self._children:
             if other is not child and other.ready_at is not None:
                 self._tell(other, what)
@@ -178,25 +230,72 @@ class Parent:
         child.control.close()
 
     def _has_ended(self, child: _Child, code: int) -> None:
-        place, now = child.place, time.monotonic()
+        place = child.place
         if self._asked_to_stop or child.is_leaving or self._code:
             log.info("process ended", process=place, code=code)
-        elif child.ready_at is None and not any(each.ready_at for each in self._children):
+        elif child.ready_at is None:
             # It has said why.
-            self._code = code if code > 0 else _BY_SIGNAL - code
+            self._did_not_start(place, code if code > 0 else _BY_SIGNAL - code)
+        else:
+            is_quick = time.monotonic() - child.ready_at < _LONG_LIVED_S
+            self._deaths[place] = self._deaths[place] + 1 if is_quick else 1
+            self._replace(place, code)
+
+    def _did_not_start(self, place: int, code: int) -> None:
+        if not any(each.ready_at for each in self._children):
+            self._code, self._end = code, time.monotonic() + _CLOSING_S
             self._due.clear()
             for other in self._children:
                 other.process.terminate()
         elif self._serving(place):
             log.error("the new process could not start: the former ones go on", process=place, code=code)
             self._rolling.clear()
+            self._is_to_restart = False
         else:
-            is_quick = child.ready_at is None or now - child.ready_at < _LONG_LIVED_S
-            self._deaths[place] = self._deaths[place] + 1 if is_quick else 1
-            pause_s = _PAUSES_S[min(self._deaths[place], len(_PAUSES_S)) - 1]
-            log.error("a process ended, another one takes its place", process=place, code=code, pause_s=pause_s)
-            self._due[place] = now + pause_s
-            self._tell_others(child, f"adopt {place}")
+            self._deaths[place] += 1
+            self._replace(place, code)
+
+    def _replace(self, place: int, code: int) -> None:
+        self._tell_others(None, f"adopt {place}")
+        if self._staying(place):
+            log.error("a process ended, its successor is starting", process=place, code=code)
+            return
+        pause_s = _PAUSES_S[min(self._deaths[place], len(_PAUSES_S)) - 1]
+        log.error("a process ended, another one takes its place", process=place, code=code, pause_s=pause_s)
+        self._due[place] = time.monotonic() + pause_s
+
+    # Silence
+
+    def _watch(self) -> None:
+        """Count how long each child has said nothing, and end one that hangs."""
+        now = time.monotonic()
+        passed_s, self._watched_at = min(now - self._watched_at, _MOST_COUNTED_S), now
+        for child in self._children:
+            silent_s = child.pulse.silent_s
+            if child.is_late and silent_s < _LATE_S:
+                log.warning("a process that was late goes on", process=child.place, pid=child.process.pid)
+                child.is_late = child.is_asked = False
+                self._tell_others(child, f"release {child.place}")
+            child.pulse.silent_s = silent_s = silent_s + passed_s
+            limit_s = _SILENT_S if child.pulse.has_begun else _SILENT_AT_START_S
+            if silent_s >= limit_s + _SAYING_S and not child.is_killed:
+                self._end_hung(child)
+            elif silent_s >= limit_s and child.pulse.has_begun and not child.is_asked:
+                child.is_asked = True
+                child.process.send_signal(ASKS_WHERE)
+            elif silent_s >= _LATE_S and not child.is_late and self._serving(child.place) == [child]:
+                log.warning(
+                    "a process is late: others take its connections", process=child.place, pid=child.process.pid
+                )
+                child.is_late = True
+                self._tell_others(child, f"adopt {child.place}")
+
+    def _end_hung(self, child: _Child) -> None:
+        pulse, pid = child.pulse, child.process.pid
+        silent_s = round(pulse.silent_s, 1)
+        log.error("a process hangs and is ended", process=child.place, pid=pid, silent_s=silent_s, where=pulse.where)
+        child.is_killed = True
+        child.process.kill()
 
     def _kill_all(self) -> None:
         log.warning("the time for stopping is over, ending processes", count=len(self._children))
@@ -225,7 +324,9 @@ class Parent:
             case 1:
                 self._due.clear()
                 self._rolling.clear()
-                self._end = now + self._grace_s + _CLOSING_S
+                # After a restart children may have another grace time than when the parent began.
+                graces_s = [each.pulse.grace_s or 0.0 for each in self._children]
+                self._end = now + max([self._grace_s, *graces_s]) + _CLOSING_S
                 # Those of the children are closed by them: no connection waits for a process that ends.
                 for each in (each for group in self._sockets for each in group):
                     each.close()
@@ -240,8 +341,11 @@ class Parent:
                 self._kill_all()
 
     def _restart_each(self) -> None:
-        if self._asked_to_stop or self._rolling or not self._is_announced:
-            log.warning("this restart is left out: the processes are starting, restarting or stopping")
+        if self._asked_to_stop or self._code:
+            return
+        self._is_to_restart = bool(self._rolling) or not self._is_announced
+        if self._is_to_restart:
+            log.info("each process is restarted once those that are starting serve")
             return
         log.info("restarting each process")
         self._rolling = list(range(len(self._sockets)))
@@ -254,13 +358,7 @@ class Parent:
             self._rolling.pop(0)
         if self._rolling:
             self._start(self._rolling[0])
-        else:
-            log.info("each process was restarted")
-
-    def _replaced(self, child: _Child) -> None:
-        self._rolling.pop(0)
-        for former in self._serving(child.place):
-            if former is not child:
-                former.is_leaving = True
-                former.process.terminate()
-        self._start_next()
+            return
+        log.info("each process was restarted")
+        if self._is_to_restart:
+            self._restart_each()

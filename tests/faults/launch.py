@@ -4,7 +4,9 @@
 `block` is a function that counts in a thread, which nothing can stop.
 FAULTS_LEASE_S makes leases shorter than the product's, so that a sample of the tests does not wait for them.
 FAULTS_FORKS lets the parent of several processes fork them, which takes a tenth of the processor time of their start.
-FAULTS_DESCRIPTORS is how many files the process may open. SIGUSR1 prints what every task waits for.
+FAULTS_SILENT_S is for how long one of several processes may be silent before its parent ends it.
+FAULTS_DESCRIPTORS is how many files the process may open. SIGUSR1 prints what every task waits for, and HANG lets the
+event loop hang for good.
 """
 
 import asyncio
@@ -13,6 +15,7 @@ import resource
 import signal
 import socket
 import sys
+import time
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
@@ -25,6 +28,8 @@ from ai_agents.runner.process.periodic import Timing
 from app import cli, container
 from app.processes import parent
 from app.processes.told import Told
+
+HANG = signal.SIGRTMIN
 
 
 class Bump(Tool):
@@ -84,8 +89,12 @@ class ForkedChild:
 
     def kill(self) -> None:
         """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal."""
         if self.returncode is None:
-            os.kill(self.pid, signal.SIGKILL)
+            os.kill(self.pid, number)
 
 
 def fork(told: Told, descriptors: set[int]) -> ForkedChild:
@@ -130,9 +139,16 @@ def print_tasks(*_: object) -> None:
             )
 
 
+def hang(*_: object) -> None:
+    """Keep the event loop from turning."""
+    while True:
+        time.sleep(1)
+
+
 def main() -> None:
     """Register the tools and run the command line."""
     signal.signal(signal.SIGUSR1, print_tasks)
+    signal.signal(HANG, hang)
     register_tool(Bump("bump", retry_safe=False))
     register_tool(Bump("safe_bump", retry_safe=True))
     register_tool(block)
@@ -140,6 +156,9 @@ def main() -> None:
         shorten_leases(float(given))
     if os.environ.get("FAULTS_FORKS"):
         setattr(parent, "spawn", fork)  # noqa: B010  # no setting of the service
+    if given := os.environ.get("FAULTS_SILENT_S"):
+        setattr(parent, "_SILENT_S", float(given))  # noqa: B010  # as above
+        setattr(parent, "_LATE_S", float(given) / 3)  # noqa: B010  # as above
     if given := os.environ.get("FAULTS_DESCRIPTORS"):
         resource.setrlimit(resource.RLIMIT_NOFILE, (int(given), int(given)))
     cli.main()

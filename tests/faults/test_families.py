@@ -1,6 +1,7 @@
 """Several processes on one port (`serve --workers`): all are reached, none is missed, and they end as one."""
 
 import asyncio
+import json
 import random
 import re
 import signal
@@ -14,6 +15,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.faults.conftest import amount
+from tests.faults.launch import HANG
 from tests.faults.support.cluster import Cluster, open_cluster
 from tests.faults.support.replica import DidNotStart, Family
 from tests.faults.support.stream import EventSource
@@ -24,14 +26,16 @@ GRACE_S = 2
 # What a stop may take after its grace time, and what a busy machine may take.
 CLOSING_S = 5 + amount(sample=10, all_of_it=5)
 STREAMS = 8
+# For so long one may be silent: a machine that is busy with other tests keeps none from its turn for longer.
+SILENT_S = 6
 
 
 class Service:
     """A family of two on one port."""
 
-    def __init__(self, cluster: Cluster, *arguments: str) -> None:
+    def __init__(self, cluster: Cluster) -> None:
         self.cluster = cluster
-        self.family = Family(cluster.directory, "family", cluster.environment, arguments=["--workers", "2", *arguments])
+        self.family = Family(cluster.directory, "family", cluster.environment, arguments=["--workers", "2"])
         cluster.replicas.append(self.family)
 
     def log(self) -> str:
@@ -74,10 +78,10 @@ class Service:
 
 
 @asynccontextmanager
-async def serving(directory: Path, url: str, redis: RedisServer, *arguments: str) -> AsyncGenerator[Service]:
-    grace = {"AI_AGENTS_SHUTDOWN_GRACE_S": str(GRACE_S)}
-    async with open_cluster(directory, url, redis.url, **grace) as cluster:
-        service = Service(cluster, *arguments)
+async def serving(directory: Path, url: str, redis: RedisServer, **settings: str) -> AsyncGenerator[Service]:
+    settings = {"AI_AGENTS_SHUTDOWN_GRACE_S": str(GRACE_S), **settings}
+    async with open_cluster(directory, url, redis.url, **settings) as cluster:
+        service = Service(cluster)
         await service.family.start()
         children: list[int] = []
         try:
@@ -136,6 +140,32 @@ async def test_requests_reach_both_streams_survive_a_kill_and_all_end_together(
     for source in left:
         source.addresses = [other.url]
         assert (await source.finished(timeout_s=60)).types()[-1] == "run.completed"
+
+
+async def test_one_that_hangs_is_ended_and_its_runs_and_connections_are_taken_over(
+    server_directory: Path, postgresql_url: str, redis_server: RedisServer, rng: random.Random
+) -> None:
+    async with serving(server_directory, postgresql_url, redis_server, FAULTS_SILENT_S=str(SILENT_S)) as service:
+        cluster, family = service.cluster, service.family
+        sources = await service.speak("words=20 gate=go at=10")
+        victim = rng.choice(service.children())
+        began = time.monotonic()
+        send_signal(victim, HANG)
+        cluster.model.gates["go"].set()
+        async with asyncio.timeout(60):
+            while "others take its connections" not in service.log():
+                await asyncio.sleep(0.1)
+        # New connections are not left to it until it is ended.
+        for _ in range(10):
+            (await cluster.call(family, "GET", "/readyz")).ok()
+        for source in sources:
+            assert (await source.finished(timeout_s=60)).types()[-1] == "run.completed"
+        assert time.monotonic() - began >= SILENT_S
+        await service.until_both_serve()
+        assert victim not in service.children()
+        (ended,) = (json.loads(line) for line in service.log().splitlines() if "hangs and is ended" in line)
+        assert ended["pid"] == victim
+        assert ended["where"][0].endswith("in hang")
 
 
 async def keep_asking(service: Service) -> int:
