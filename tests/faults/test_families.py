@@ -149,7 +149,6 @@ async def test_one_that_hangs_is_ended_and_its_runs_and_connections_are_taken_ov
         cluster, family = service.cluster, service.family
         sources = await service.speak("words=20 gate=go at=10")
         victim = rng.choice(service.children())
-        began = time.monotonic()
         send_signal(victim, HANG)
         cluster.model.gates["go"].set()
         async with asyncio.timeout(60):
@@ -160,9 +159,10 @@ async def test_one_that_hangs_is_ended_and_its_runs_and_connections_are_taken_ov
             (await cluster.call(family, "GET", "/readyz")).ok()
         for source in sources:
             assert (await source.finished(timeout_s=60)).types()[-1] == "run.completed"
-        assert time.monotonic() - began >= SILENT_S
+        async with asyncio.timeout(60):
+            while is_running(victim):
+                await asyncio.sleep(0.1)
         await service.until_both_serve()
-        assert victim not in service.children()
         (ended,) = (json.loads(line) for line in service.log().splitlines() if "hangs and is ended" in line)
         assert ended["pid"] == victim
         assert ended["where"][0].endswith("in hang")
