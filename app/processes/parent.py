@@ -166,7 +166,8 @@ class Parent:
         child.pulse.hear(said)
         if child.pulse.grace_s is not None and child.ready_at is None:
             child.ready_at, self._has_served = time.monotonic(), True
-            if not self._asked_to_stop and not self._code:
+            # A newer one may have been ready before it, so that this one was told to end.
+            if not self._asked_to_stop and not self._code and not child.is_leaving:
                 self._is_ready(child)
 
     def _is_ready(self, child: _Child) -> None:
