@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack, asynccontextmanager
 from difflib import get_close_matches
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
@@ -54,6 +55,7 @@ from app.audit_notes import AuditNotes
 from app.descriptors import share_descriptors
 from app.job_queue import CeleryJobs
 from app.key_files import admin_key, encryption_keys, make_own_files_private
+from app.patience import Patience
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -143,9 +145,10 @@ class Container:
 
 
 @asynccontextmanager
-async def open_container(settings: Settings) -> AsyncGenerator[Container]:
-    """A container that is open as long as the context lasts. Raises `CannotStart`, `InvalidRequest`,
-    `StorageUnavailable`, `DatabaseUnavailable`.
+async def open_container(settings: Settings, *, patience: Patience | None = None) -> AsyncGenerator[Container]:
+    """A container that is open as long as the context lasts. With patience it waits for a database that comes back.
+
+    Raises `CannotStart`, `InvalidRequest`, `StorageUnavailable`, `DatabaseUnavailable`.
     """
     for path in make_own_files_private(settings):
         log.info("other users of this machine can no longer read this", path=str(path))
@@ -161,13 +164,8 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
         connect_timeout_s=settings.mcp_connect_timeout_s,
         trace=settings.outbound_trace.split(","),
     )
-    conn = await open_handle(
-        settings.database,
-        redis_url=settings.redis_url,
-        pool_size=settings.database_pool_size,
-        direct_url=settings.database_direct_url,
-        slots=UpstreamSlots(share_descriptors(settings).upstream, max_held=settings.max_held_runs),
-    )
+    connect = partial(_open_handle, settings)
+    conn = await connect() if patience is None else await patience.until_opened(connect)
     toolbox = Toolbox(conn.database, default_registry, outbound=outbound, sealer=sealer)
     opened = AsyncExitStack()
     try:
@@ -193,6 +191,16 @@ async def open_container(settings: Settings) -> AsyncGenerator[Container]:
         await conn.close()
         await providers.aclose()
         await outbound.aclose()
+
+
+async def _open_handle(settings: Settings) -> DatabaseHandle:
+    return await open_handle(
+        settings.database,
+        redis_url=settings.redis_url,
+        pool_size=settings.database_pool_size,
+        direct_url=settings.database_direct_url,
+        slots=UpstreamSlots(share_descriptors(settings).upstream, max_held=settings.max_held_runs),
+    )
 
 
 def _jwt_verifier(settings: Settings) -> "JwtVerifier | None":

@@ -30,6 +30,7 @@ from app.hosts import TrustedProxies
 from app.metrics import OBSERVER
 from app.middleware import REQUEST_ID, RequestContext, allow_origins
 from app.overload import Overload
+from app.patience import Patience
 from app.problems import problem_of, problem_of_status, validation_errors
 from app.rates import RequestRates
 from app.refusals import note_refusal
@@ -144,10 +145,11 @@ def create_app(settings: Settings | None = None) -> FastAPI:
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncGenerator[None]:
     async with AsyncExitStack() as opened:
+        patience = Patience(app.state.settings.database)
         try:
             if (sending := start_tracing(app.state.settings, service=SERVICE)) is not None:
                 opened.push_async_callback(asyncio.to_thread, sending.close)
-            container = await opened.enter_async_context(open_container(app.state.settings))
+            container = await opened.enter_async_context(open_container(app.state.settings, patience=patience))
             await container.runner.open()
             await container.conn.database.write(lambda c: keep_environment_key(c, container.admin_key_id), long=True)
         except AIAgentsError as error:

@@ -94,18 +94,22 @@ def _check_settings() -> None:
 async def _claim(settings: "Settings", blobs: "BlobStore") -> None:
     """Raises `StorageUnavailable` where the folder of files is another one than the service's.
 
-    A worker waits for a database that is away; each of its processes then looks at the folder itself.
+    A worker waits for a database that is away; each of its processes then looks at the folder itself. Raises
+    `DatabaseUnavailable` for what no wait would change.
     """
     from ai_agents.core.exceptions import DatabaseUnavailable
     from ai_agents.store.database import Database
+    from ai_agents.store.opening import may_pass
 
-    database = Database(settings.direct_database, pool_size=1)
+    database = Database(settings.database, pool_size=1, direct_url=settings.database_direct_url)
     try:
         await database.check()
         if await database.is_empty():
             sys.exit("The database has no tables yet: run `ai-agents migrate` first.")
         await blobs.claim(database)
     except DatabaseUnavailable as error:
+        if not may_pass(error, database.url):
+            raise
         _log.warning("the database cannot be used yet", extra={"reason": str(error)})
     finally:
         await database.close()

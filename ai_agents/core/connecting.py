@@ -49,6 +49,17 @@ def why_not_reached(error: BaseException, what: str, host: str, port: int | None
     return None
 
 
+def is_passing_failure(error: BaseException) -> bool:
+    """Whether a server that could not be reached may be there in a moment: it or its network is only starting."""
+    return any(
+        found.errno == socket.EAI_AGAIN
+        if isinstance(found, socket.gaierror)
+        else isinstance(found, ConnectionError | TimeoutError | FileNotFoundError)
+        or (isinstance(found, OSError) and (found.errno in _UNREACHABLE or _REFUSED_TEXT in str(found)))
+        for found in causes_of(error)
+    )
+
+
 def _of_tls(found: BaseException, place: str) -> str | None:
     if isinstance(found, ssl.SSLCertVerificationError):
         return f"The certificate of {{what}} at {place} is not trusted: {found.verify_message.rstrip('.')}."

@@ -48,6 +48,15 @@ def why_unavailable(error: BaseException, url: URL) -> str:
     return _why(error, url) or str(error)
 
 
+def may_pass(error: BaseException, url: URL) -> bool:
+    """Whether a database that could not be opened may be there in a moment, at the same address."""
+    if url.get_backend_name() == "sqlite":
+        return False
+    from ai_agents.store import postgres_failures
+
+    return postgres_failures.may_pass(error)
+
+
 def _why(error: BaseException, url: URL) -> str | None:
     if url.get_backend_name() == "sqlite":
         from ai_agents.store.sqlite_failures import why_not_opened

@@ -6,7 +6,7 @@ Source of the codes: https://www.postgresql.org/docs/current/errcodes-appendix.h
 from sqlalchemy import Connection
 from sqlalchemy.engine import URL
 
-from ai_agents.core.connecting import CLOSED, causes_of, why_not_reached
+from ai_agents.core.connecting import CLOSED, causes_of, is_passing_failure, why_not_reached
 from ai_agents.core.exceptions import DatabaseUnavailable
 from ai_agents.store.postgres_urls import hosts_of, place_of
 
@@ -35,6 +35,36 @@ _SENTENCES = {
     "57014": "{server} did not answer in time.",
 }
 
+# As asyncpg says that a server has no TLS, and that none is of the kind that the address asks for.
+_NO_TLS, _NO_SERVER = "rejected SSL upgrade", "TargetServerAttributeNotMatched"
+# The server begins or ends, has no connection left for now, or is gone. Data that is damaged is of class XX.
+_PASSING = ("57P01", "57P02", "57P03", "53300", "08000", "08001", "08003", "08006")
+# PgBouncer has one code for all that it says, also in the server's words: it could not log in there, which it goes on
+# to tell for `server_login_retry` seconds (15 by default), has no place for one more client, or ends.
+# Source: https://www.pgbouncer.org/config.html, read 2026-11-30, and the texts of 1.18.
+_OF_POOLER = "08P01"
+_POOLER_PASSES = (
+    "server_login_retry", "the database system is", "too many", "connection slots", "cannot connect to server",
+    "server conn crashed", "max_client_conn", "query_wait_timeout", "shutting down",
+)  # fmt: skip
+
+
+def may_pass(error: BaseException) -> bool:
+    """Whether the same address may work in a moment: a server, or the pooler before it, is just coming back.
+
+    A name, a password, a right or a database that is wrong stays so.
+    """
+    for found in causes_of(error):
+        sqlstate = getattr(found, "sqlstate", None)
+        if isinstance(sqlstate, str):
+            of_pooler = sqlstate == _OF_POOLER and any(words in str(found) for words in _POOLER_PASSES)
+            return of_pooler or sqlstate in _PASSING
+        if _NO_TLS in str(found):
+            return False
+        if type(found).__name__ == _NO_SERVER:
+            return True  # none takes writes yet: one of them is about to be promoted
+    return is_passing_failure(error)
+
 
 def why_not_opened(error: BaseException, url: URL) -> str | None:
     """The sentence for this error; None for one that is not known. It has no password."""
@@ -43,9 +73,9 @@ def why_not_opened(error: BaseException, url: URL) -> str | None:
         sqlstate = getattr(found, "sqlstate", None)
         if isinstance(sqlstate, str) and (said := _of_sqlstate(sqlstate, str(found), url, where)) is not None:
             return said
-        if "rejected SSL upgrade" in str(found):
+        if _NO_TLS in str(found):
             return f"PostgreSQL at {where} does not speak TLS, which the database URL asks for."
-        if type(found).__name__ == "TargetServerAttributeNotMatched":
+        if type(found).__name__ == _NO_SERVER:
             return f"None of the servers at {where} takes writes, which target_session_attrs asks for."
         if type(found).__name__ == "ClientConfigurationError":
             return f"The database URL cannot be used: {str(found).partition(chr(10))[0].rstrip('.')}."

@@ -68,7 +68,9 @@ def _serve(arguments: argparse.Namespace) -> None:
     logs.configure(settings.log_level)
     reading.warn_of_unknown_names()
     if not arguments.no_migrate:
-        upgrade(settings)
+        from app.patience import Patience
+
+        Patience(settings.direct_database).until_done(lambda: upgrade(settings))
     if arguments.workers > 1:
         _keep_processes(sockets, settings)
     app, server = _build(arguments, settings)
@@ -219,7 +221,7 @@ def _migrate(arguments: argparse.Namespace) -> None:
     if arguments.wait:
         _wait_for_schema(settings)
     else:
-        upgrade(settings)
+        _migrate_now(settings)
     from ai_agents.store.migrate import is_current
 
     if is_current(settings.direct_database):
@@ -228,16 +230,33 @@ def _migrate(arguments: argparse.Namespace) -> None:
         print("A newer version has migrated the database. This one works with it, and leaves it as it is.")
 
 
-def _wait_for_schema(settings: "Settings") -> None:
-    """Wait for the database, and until it is at this version's schema, or at a newer one."""
-    from ai_agents.core.exceptions import DatabaseUnavailable
-    from ai_agents.store.migrate import is_usable
+def _migrate_now(settings: "Settings") -> None:
+    from app.patience import PATIENCE_S, Patience
 
+    def say(reason: str) -> None:
+        print(f"{reason} Waiting for it, {PATIENCE_S:g} s at most.", file=sys.stderr, flush=True)
+
+    Patience(settings.direct_database, say).until_done(lambda: upgrade(settings))
+
+
+def _wait_for_schema(settings: "Settings") -> None:
+    """Wait for the database, and until it is at this version's schema, or at a newer one.
+
+    Raises `DatabaseUnavailable` for what no wait would change.
+    """
+    from ai_agents.core.exceptions import DatabaseUnavailable
+    from ai_agents.store.database import normalize_url
+    from ai_agents.store.migrate import is_usable
+    from ai_agents.store.opening import may_pass
+
+    url = normalize_url(settings.direct_database)
     while True:
         try:
             if is_usable(settings.direct_database):
                 return
         except DatabaseUnavailable as error:
+            if url.get_backend_name() == "postgresql" and not may_pass(error, url):
+                raise
             print(error, file=sys.stderr, flush=True)
         time.sleep(_LOOK_AGAIN_S)
 

@@ -12,8 +12,7 @@ from tests.support.processes import free_port, unprivileged_user, wait_until
 
 # Fewer than the service has connections to it, so that transactions take turns on them.
 SERVER_CONNECTIONS = 4
-# In turns: no two transactions of a client in a row have the same one. A server that was away is tried again after 1 s;
-# by default after 15 s, in which PgBouncer refuses everything.
+# In turns: no two transactions of a client in a row have the same one.
 _SETTINGS = """\
 [databases]
 * = host=127.0.0.1 port={server_port}
@@ -26,7 +25,7 @@ pool_mode = transaction
 default_pool_size = {connections}
 max_client_conn = 1000
 server_round_robin = 1
-server_login_retry = 1
+server_login_retry = {login_retry_s}
 unix_socket_dir =
 logfile = {directory}/log
 """
@@ -42,13 +41,19 @@ class PgBouncer:
         *,
         connections: int = SERVER_CONNECTIONS,
         users: Sequence[str] = ("postgres",),
+        login_retry_s: int = 1,
         settings: Mapping[str, object] | None = None,
     ) -> None:
-        """`settings` are more lines of its configuration."""
+        """`settings` are more lines of its configuration.
+
+        A server that was away is tried again after `login_retry_s`, by default after 15 s; until then PgBouncer refuses
+        everything.
+        """
         self.port = free_port()
         self._server_port = server_port
         self._connections = connections
         self._users = users
+        self._login_retry_s = login_retry_s
         self._more = settings or {}
         self._directory = directory
         self._program = pgbouncer_program()
@@ -62,7 +67,11 @@ class PgBouncer:
         """Start, and return when it listens."""
         self._directory.mkdir(parents=True, exist_ok=True)
         settings = _SETTINGS.format(
-            server_port=self._server_port, port=self.port, directory=self._directory, connections=self._connections
+            server_port=self._server_port,
+            port=self.port,
+            directory=self._directory,
+            connections=self._connections,
+            login_retry_s=self._login_retry_s,
         )
         settings += "".join(f"{name} = {value}\n" for name, value in self._more.items())
         (self._directory / "pgbouncer.ini").write_text(settings)
