@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Self
 from urllib.parse import unquote_to_bytes, urlsplit
 
 from ai_agents.core.exceptions import AIAgentsError, FileTooLarge, InvalidRequest, UnsupportedFile
@@ -33,7 +34,7 @@ class Media:
 
 
 class FileKeeper:
-    """Stores the files of one request for a user. Those that were stored are given up again with `discard`.
+    """Stores the files of one request for a user: `async with`, so that they are removed if the request is refused.
 
     With `expires_at` they are temporary, and count for no user.
     """
@@ -44,12 +45,18 @@ class FileKeeper:
         self._expires_at = expires_at
         self._stored: list[str] = []
 
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, error: BaseException | None, _at: object) -> None:
+        if isinstance(error, AIAgentsError):
+            await self._discard()
+
     async def keep(self, parts: Sequence[TextPart | Media]) -> list[TextPart | FilePart]:
         """The parts with stored files. Raises `InvalidRequest`, which names the place, and `QuotaExceeded`."""
         return [part if isinstance(part, TextPart) else await self._keep(part) for part in parts]
 
-    async def discard(self) -> None:
-        """Remove what was stored: the request was refused."""
+    async def _discard(self) -> None:
         for file_id in self._stored:
             with suppress(AIAgentsError):  # what stays is the user's, like any file that was uploaded
                 await self._container.attachments.delete(file_id, only_unused=True)

@@ -4,7 +4,8 @@
 Source: openai 3.57.0 and openai npm 6, `_client.py`/`client.ts` (2026-11).
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,6 +28,17 @@ _STANDARD = {"type", "title", "status", "detail", "code", "request_id", "errors"
 ErrorType = Literal[
     "invalid_request_error", "authentication_error", "permission_error", "rate_limit_error", "server_error"
 ]
+
+
+@contextmanager
+def schema_named_at(*loc: str) -> Iterator[None]:
+    """A mistake in the schema of the answer is told at this place, where the client's request has it."""
+    try:
+        yield
+    except InvalidRequest as error:
+        if error.loc[:2] != ("overrides", "output_schema"):
+            raise
+        raise InvalidRequest(str(error), loc=(*loc, *error.loc[2:])) from error
 
 
 class ModelNotFound(NotFound):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection
 
 from ai_agents.core import json
-from ai_agents.core.exceptions import AIAgentsError, Conflict, IdempotencyKeyReused, InvalidRequest
+from ai_agents.core.exceptions import Conflict, IdempotencyKeyReused, InvalidRequest
 from ai_agents.core.rows import Message, Run
 from ai_agents.core.types import JsonObject
 from ai_agents.runner.sending import MessageOptions
@@ -100,8 +100,7 @@ async def _start(container: Container, request: _Request) -> Begun:
         options["metadata"] = {OWN_ID: ask.message_id}
     if ask.tools:
         options["client_tools"] = ask.tools
-    keeper = FileKeeper(container, user)
-    try:
+    async with FileKeeper(container, user) as keeper:
         thread_id = await thread_for(container, user, DOOR, request.body.thread_id, request.agent_id)
         started = await messages.start(
             container,
@@ -113,9 +112,6 @@ async def _start(container: Container, request: _Request) -> Begun:
             right=StreamRight(container, user, thread_id),
             **options,
         )
-    except AIAgentsError:
-        await keeper.discard()
-        raise
     return Begun(started.run, started=started)
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection
 
-from ai_agents.core.exceptions import AIAgentsError, Conflict, InvalidRequest, ThreadNotFound
+from ai_agents.core.exceptions import Conflict, InvalidRequest, ThreadNotFound
 from ai_agents.core.ids import is_id
 from ai_agents.core.rows import Run
 from ai_agents.core.types import JsonObject, ToolDefinition
@@ -105,8 +105,7 @@ async def _start(container: Container, request: _Request) -> Begun:
     options: MessageOptions = {}
     if body.tools:
         options["client_tools"] = [ToolDefinition(each.name, each.description, each.parameters) for each in body.tools]
-    keeper = FileKeeper(container, user)
-    try:
+    async with FileKeeper(container, user) as keeper:
         thread_id = await _thread_of(container, user, request.chat_id, body.agent_id)
         started = await messages.start(
             container,
@@ -118,9 +117,6 @@ async def _start(container: Container, request: _Request) -> Begun:
             right=StreamRight(container, user, thread_id),
             **options,
         )
-    except AIAgentsError:
-        await keeper.discard()
-        raise
     return Begun(started.run, started=started)
 
 

@@ -6,9 +6,9 @@ from functools import partial
 
 import orjson
 
-from ai_agents.core.exceptions import AIAgentsError, InvalidRequest, ThreadNotFound, ToolCallNotFound
+from ai_agents.core.exceptions import ThreadNotFound, ToolCallNotFound
 from ai_agents.core.rows import Run, RunOverrides
-from ai_agents.core.types import FilePart, JsonObject, LogRow, TextPart, ToolCallPart, ToolResultPart
+from ai_agents.core.types import JsonObject, LogRow, ToolCallPart
 from ai_agents.runner.client_calls import GivenResult
 from ai_agents.runner.sending import MessageOptions
 from ai_agents.store import runs, thread_log
@@ -17,12 +17,14 @@ from app.authentication import StreamRight
 from app.container import Container
 from app.doors import messages
 from app.doors.begun import Begun, find_begun, remember_going_on
-from app.doors.chat_completions.reading import ChatCall, HistoryMessage, read_call
+from app.doors.chat_completions.reading import ChatCall, read_call
 from app.doors.chat_completions.schemas import CreateChatCompletion
 from app.doors.chat_completions.translator import Progress
-from app.doors.files import FileKeeper, Media
+from app.doors.files import FileKeeper
+from app.doors.history import keep_history
+from app.doors.openai_errors import schema_named_at
 from app.doors.openai_models import find_agent
-from app.doors.threads import PastMessage, find_thread, in_a_day, instructions_of, make_thread, thread_for
+from app.doors.threads import find_thread, in_a_day, instructions_of, make_thread, thread_for
 from app.services.identity import Principal
 from app.services.messages import wait_for_run
 from app.services.repeats import SentKey
@@ -67,29 +69,24 @@ async def begin(container: Container, user: Principal, asked: ChatRequest) -> Be
     said, instructions = await instructions_of(container, user, agent_id, call.instructions)
     options = _options(asked.body, call, instructions)
     expires_at = in_a_day() if asked.chat_id is None else None
-    keeper = FileKeeper(container, user, expires_at=expires_at)
-    try:
-        if asked.chat_id is not None:
-            thread_id = await thread_for(container, user, DOOR, asked.chat_id, agent_id)
-        else:
-            history = [await _kept(keeper, each) for each in call.history]
-            thread_id = await make_thread(container, user, agent_id, history, expires_at=expires_at)
-        started = await messages.start(
-            container,
-            user,
-            thread_id,
-            [*said, *await keeper.keep(call.parts)],
-            sent=asked.sent,
-            follow=asked.streams,
-            right=StreamRight(container, user, thread_id),
-            **options,
-        )
-        return Begun(started.run, started=started)
-    except AIAgentsError as error:
-        await keeper.discard()
-        if isinstance(error, InvalidRequest) and error.loc[:2] == ("overrides", "output_schema"):
-            raise InvalidRequest(str(error), loc=("response_format", *error.loc[2:])) from error
-        raise
+    with schema_named_at("response_format"):
+        async with FileKeeper(container, user, expires_at=expires_at) as keeper:
+            if asked.chat_id is not None:
+                thread_id = await thread_for(container, user, DOOR, asked.chat_id, agent_id)
+            else:
+                history = await keep_history(keeper, call.history)
+                thread_id = await make_thread(container, user, agent_id, history, expires_at=expires_at)
+            started = await messages.start(
+                container,
+                user,
+                thread_id,
+                [*said, *await keeper.keep(call.parts)],
+                sent=asked.sent,
+                follow=asked.streams,
+                right=StreamRight(container, user, thread_id),
+                **options,
+            )
+    return Begun(started.run, started=started)
 
 
 async def _give_results(
@@ -148,14 +145,6 @@ def _options(body: CreateChatCompletion, call: ChatCall, instructions: str | Non
     if call.tools:
         options["client_tools"] = call.tools
     return options
-
-
-async def _kept(keeper: FileKeeper, message: HistoryMessage) -> PastMessage:
-    """The message of before with its files stored."""
-    parts: list[TextPart | FilePart | ToolCallPart | ToolResultPart] = []
-    for part in message.parts:
-        parts.extend(await keeper.keep([part]) if isinstance(part, TextPart | Media) else [part])
-    return PastMessage(message.role, parts, message.loc)
 
 
 async def wait(container: Container, begun: Begun, right: StreamRight) -> tuple[Run, Progress]:

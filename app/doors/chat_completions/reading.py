@@ -19,6 +19,7 @@ from app.doors.chat_completions.schemas import (
     CreateChatCompletion,
 )
 from app.doors.files import Media
+from app.doors.history import HistoryMessage, HistoryPart
 from app.doors.openai_tools import ToolChoice, demand, read_choice
 
 _SYSTEM = ("developer", "system")
@@ -27,16 +28,6 @@ _EFFORTS = {"minimal": "low", "xhigh": "high", "max": "high"}
 _GAP = TextPart("\n\n")
 
 Part = TextPart | Media
-HistoryPart = Part | ToolCallPart | ToolResultPart
-
-
-@dataclass(frozen=True, slots=True)
-class HistoryMessage:
-    """A message of before. `loc` is its place in the request."""
-
-    role: str
-    parts: Sequence[HistoryPart]
-    loc: Loc
 
 
 @dataclass(frozen=True, slots=True)

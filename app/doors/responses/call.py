@@ -13,6 +13,7 @@ from ai_agents.core.exceptions import InvalidRequest
 from ai_agents.core.ids import new_tool_call_id
 from ai_agents.core.types import JsonObject, Loc, TextPart, ToolCallPart, ToolDefinition, ToolResultPart
 from app.doors.files import Media
+from app.doors.history import HistoryMessage
 from app.doors.openai_tools import ToolChoice, demand, read_choice
 from app.doors.responses.items import OWN_SERVER, in_namespace
 from app.doors.responses.resource import Asked, tool_shown
@@ -46,18 +47,6 @@ _REPEATED: tuple[_Repeated, ...] = get_args(_Repeated)
 _EFFORTS = {"minimal": "low", "xhigh": "high"}
 
 
-HistoryPart = TextPart | Media | ToolCallPart | ToolResultPart
-
-
-@dataclass(frozen=True, slots=True)
-class Said:
-    """A message of the history, with its files as they came. `loc` is its place in the request."""
-
-    role: str
-    parts: tuple[HistoryPart, ...]
-    loc: Loc
-
-
 @dataclass(frozen=True, slots=True)
 class Input:
     """What the items of a request say.
@@ -67,7 +56,7 @@ class Input:
     `system` is for this request alone.
     """
 
-    history: tuple[Said, ...] = ()
+    history: tuple[HistoryMessage, ...] = ()
     parts: tuple[TextPart | Media, ...] = ()
     outputs: Mapping[str, str] = field(default_factory=dict)
     approvals: tuple[ApprovalIn, ...] = ()
@@ -232,7 +221,7 @@ def _is_models(item: InputItem) -> bool:
     )
 
 
-def read_history(items: Sequence[InputItem], loc: Loc) -> Iterator[Said]:
+def read_history(items: Sequence[InputItem], loc: Loc) -> Iterator[HistoryMessage]:
     """The messages of the history. Calls in a row are one message; calls get ids of ours."""
     calls = _Calls()
     for n, item in enumerate(items):
@@ -248,7 +237,7 @@ def read_history(items: Sequence[InputItem], loc: Loc) -> Iterator[Said]:
         if isinstance(item, MessageIn) and item.role in ("user", "assistant"):
             parts = tuple(_parts(item.content, (*place, "content")))
             if any(isinstance(part, Media) or part.text for part in parts):
-                yield Said(item.role, parts, place)
+                yield HistoryMessage(item.role, parts, place)
         elif isinstance(item, FunctionOutputIn):
             yield from calls.answer(item.call_id, _output_text(item, place), place)
         elif isinstance(item, McpCallIn):
@@ -270,16 +259,16 @@ class _Calls:
         self._new.append(call)
         self._open[call_id] = call
 
-    def take(self) -> Iterator[Said]:
+    def take(self) -> Iterator[HistoryMessage]:
         """The message of the calls in a row so far, if there are any."""
         if self._new:
-            yield Said("assistant", tuple(self._new), self._loc)
+            yield HistoryMessage("assistant", tuple(self._new), self._loc)
             self._new = []
 
-    def answer(self, call_id: str, text: str, loc: Loc) -> Iterator[Said]:
+    def answer(self, call_id: str, text: str, loc: Loc) -> Iterator[HistoryMessage]:
         """The message with a result; none for a call that is not there."""
         if (call := self._open.pop(call_id, None)) is not None:
-            yield Said("tool", (ToolResultPart(call.tool_call_id, call.name, text),), loc)
+            yield HistoryMessage("tool", (ToolResultPart(call.tool_call_id, call.name, text),), loc)
 
 
 def _arguments(text: str) -> JsonObject:

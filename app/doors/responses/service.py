@@ -11,7 +11,7 @@ from ai_agents.auth.roles import can, may_on_thread
 from ai_agents.core.exceptions import AIAgentsError, Conflict, InvalidRequest, PermissionDenied, ThreadNotFound
 from ai_agents.core.rows import Run, RunOverrides
 from ai_agents.core.table_rows import RunKey
-from ai_agents.core.types import FilePart, JsonObject, TextPart, ToolCallPart, ToolResultPart
+from ai_agents.core.types import FilePart, JsonObject, TextPart
 from ai_agents.runner.outcomes import Started
 from ai_agents.store import audit, idempotency, runs, threads
 from ai_agents.store.thread_access import ThreadAccess
@@ -21,9 +21,11 @@ from app.authentication import StreamRight
 from app.container import Container
 from app.doors import messages
 from app.doors.answers import Answers, Decided, find_waiting, give, require_all
-from app.doors.files import FileKeeper, Media
+from app.doors.files import FileKeeper
+from app.doors.history import keep_history
+from app.doors.openai_errors import schema_named_at
 from app.doors.openai_models import find_agent
-from app.doors.responses.call import Input, Overrides, Said, conversation_of, read_input, read_overrides, to_asked
+from app.doors.responses.call import Input, Overrides, conversation_of, read_input, read_overrides, to_asked
 from app.doors.responses.conversation_items import ItemNotFound, find_message_of
 from app.doors.responses.conversations import ConversationNotFound
 from app.doors.responses.ids import ResponseId, approved_call_id, parse_conversation_id, parse_response_id
@@ -39,7 +41,7 @@ from app.doors.responses.reading import (
 from app.doors.responses.resource import ResponseHead, to_resource
 from app.doors.responses.schemas import CreateResponse, InputItem, MessageIn, ReferenceIn
 from app.doors.responses.translator import ResponseFrames
-from app.doors.threads import PastMessage, in_a_day, instructions_of
+from app.doors.threads import in_a_day, instructions_of
 from app.services import runs as run_services
 from app.services.identity import Principal, act_of, see_thread
 from app.services.repeats import SentKey, find_remembered
@@ -110,22 +112,20 @@ async def begin(container: Container, user: Principal, body: CreateResponse, *, 
         raise InvalidRequest("The input ends with a message of the user, or with answers to calls.", loc=("input",))
     is_stateless = body.store is False and previous is None and conversation_of(body) is None
     expires_at = in_a_day() if is_stateless else None
-    keeper, place = FileKeeper(container, user, expires_at=expires_at), None
-    try:
-        history = [await _kept(keeper, each) for each in said.history]
-        asked = Asked(previous, conversation_of(body), agent_id, history, expires_at)
-        place = await find_place(container, user, asked)
-        parts = await keeper.keep(said.parts)
-        return await _start(container, user, _Ask(body, overrides, sent, follow), place, parts)
-    except AIAgentsError as error:
-        if place is not None and place.is_new:
-            # Nothing was said in it.
-            thread_id = place.thread_id
-            await container.conn.database.write(lambda c: threads.delete_thread(c, thread_id))
-        await keeper.discard()
-        if isinstance(error, InvalidRequest) and error.loc[:2] == ("overrides", "output_schema"):
-            raise InvalidRequest(str(error), loc=("text", "format", "schema", *error.loc[2:])) from error
-        raise
+    with schema_named_at("text", "format", "schema"):
+        async with FileKeeper(container, user, expires_at=expires_at) as keeper:
+            history = await keep_history(keeper, said.history)
+            place = await find_place(
+                container, user, Asked(previous, conversation_of(body), agent_id, history, expires_at)
+            )
+            try:
+                parts = await keeper.keep(said.parts)
+                return await _start(container, user, _Ask(body, overrides, sent, follow), place, parts)
+            except AIAgentsError:
+                if place.is_new:
+                    # Nothing was said in it.
+                    await container.conn.database.write(lambda c: threads.delete_thread(c, place.thread_id))
+                raise
 
 
 async def _resolved(container: Container, user: Principal, given: str | list[InputItem]) -> str | list[InputItem]:
@@ -150,14 +150,6 @@ async def _resolved(container: Container, user: Principal, given: str | list[Inp
         role: Literal["user", "assistant"] = "user" if message["role"] == "user" else "assistant"
         found.append(MessageIn(role=role, content=message["content"]))
     return found
-
-
-async def _kept(keeper: FileKeeper, said: Said) -> PastMessage:
-    """The message of before with its files stored."""
-    parts: list[TextPart | FilePart | ToolCallPart | ToolResultPart] = []
-    for part in said.parts:
-        parts.extend(await keeper.keep([part]) if isinstance(part, TextPart | Media) else [part])
-    return PastMessage(said.role, parts, said.loc)
 
 
 async def _repeated(container: Container, user: Principal, repeated: Started) -> Begun:
