@@ -19,6 +19,20 @@ def loads(text: str | bytes) -> Any:
     return orjson.loads(text)
 
 
+def at_pointer(document: Any, pointer: str) -> Any:
+    """What a JSON Pointer (`/a/0/b`, RFC 6901) leads to; None where it leads to nothing."""
+    found = document
+    for step in pointer[1:].split("/"):
+        name = step.replace("~1", "/").replace("~0", "~")
+        if isinstance(found, dict):
+            found = found.get(name)
+        elif isinstance(found, list) and name.isdigit() and int(name) < len(found):
+            found = found[int(name)]
+        else:
+            return None
+    return found
+
+
 def clean_text(text: str) -> str:
     """The text with U+FFFD in place of NUL and lone surrogates, which PostgreSQL and UTF-8 refuse.
 

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 from urllib.parse import unquote
 
+from ai_agents.core import json
 from ai_agents.core.types import JsonObject
 from ai_agents.providers.schema_merging import ANNOTATIONS, MAPS_OF_SCHEMAS, UNEVALUATED, both, types_of
 
@@ -155,16 +156,7 @@ class SchemaCleaner:
             return self._root
         if not reference.startswith("#/"):
             return next((each for each in _objects(self._root) if each.get("$anchor") == reference[1:]), None)
-        found: Any = self._root
-        for step in unquote(reference[2:]).split("/"):
-            name = step.replace("~1", "/").replace("~0", "~")
-            if isinstance(found, dict):
-                found = found.get(name)
-            elif isinstance(found, list) and name.isdigit() and int(name) < len(found):
-                found = found[int(name)]
-            else:
-                return None
-        return found
+        return json.at_pointer(self._root, unquote(reference[1:]))
 
     def beside_reference(self, schema: JsonObject) -> JsonObject:
         """What counts of the keywords beside a reference."""

@@ -16,7 +16,18 @@ from ai_agents.tools.schema import OutputValidator
 Content = str | Sequence[TextPart | FilePart]
 
 
-class MessageOptions(TypedDict, total=False):
+class RetryOptions(TypedDict, total=False):
+    """How a retry is sent; see `MessageOptions`."""
+
+    idempotency_key: str | None
+    fingerprint: str
+    key_within_s: float | None
+    is_admin: bool
+    within: AgentScope | None
+    key_id: str | None
+
+
+class MessageOptions(RetryOptions, total=False):
     """How a message is sent. `attachments` are ids of files, which come after the content.
 
     `on_busy` is "reject" unless it is given; with "steer" the message joins a run that is under way.
@@ -34,25 +45,8 @@ class MessageOptions(TypedDict, total=False):
     attachments: Sequence[str]
     metadata: Mapping[str, Any] | None
     on_busy: OnBusy
-    idempotency_key: str | None
-    fingerprint: str
-    key_within_s: float | None
-    is_admin: bool
-    within: AgentScope | None
-    key_id: str | None
     client_tools: Sequence[ToolDefinition]
     overrides: RunOverrides | None
-
-
-class RetryOptions(TypedDict, total=False):
-    """How a retry is sent; see `MessageOptions`."""
-
-    idempotency_key: str | None
-    fingerprint: str
-    key_within_s: float | None
-    is_admin: bool
-    within: AgentScope | None
-    key_id: str | None
 
 
 def check_options(options: Mapping[str, object], known: type) -> None:

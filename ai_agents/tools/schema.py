@@ -209,16 +209,7 @@ class _CompiledSchema:
         pointer = unquote(reference.removeprefix("#")) if isinstance(reference, str) else "?"
         if not pointer.startswith("/"):
             return self._anchors.get(pointer) if pointer else self._root
-        found: Any = self._root
-        for step in pointer[1:].split("/"):
-            name = step.replace("~1", "/").replace("~0", "~")
-            if isinstance(found, dict):
-                found = found.get(name)
-            elif isinstance(found, list) and name.isdigit() and int(name) < len(found):
-                found = found[int(name)]
-            else:
-                return None
-        return found
+        return json.at_pointer(self._root, pointer)
 
 
 def _work_of(schema: JsonObject, value: Any) -> int:

@@ -20,6 +20,7 @@ from tests.api.matrix import ROLES, ROWS, Calculating, make_things, operations
 from tests.api.service import Service, check_problem, make_agent, make_thread, open_service, settings_for
 from tests.api.test_matrix_in_space import _make_closed, ask, client_of
 from tests.fakes.mcp_servers import McpFake
+from tests.support.clock import Clock
 from tests.support.waiting import eventually
 
 # The operations of which the log tells each time: all that delete, and all that change what these tags are about.
@@ -306,16 +307,6 @@ async def test_what_was_noted_is_written_when_the_service_stops(sqlite_url: str,
     await database.close()
 
 
-class Clock:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now = 600.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 def denial(user_id: str, agent: int, *, operation: str = "update_agent") -> Act:
     return Act("access", user_id, "agent", str(agent), operation=operation, outcome="denied")
 
@@ -327,7 +318,7 @@ async def counts(database: Database) -> list[tuple[str | None, int]]:
 
 
 async def test_a_minute_of_requests_is_two_entries(sqlite_url: str) -> None:
-    database, clock = Database(sqlite_url), Clock()
+    database, clock = Database(sqlite_url), Clock(600)
     notes = AuditNotes(database, clock=clock)
     for _ in range(40):
         notes.note(denial("bob", 1))
@@ -347,7 +338,7 @@ async def test_a_minute_of_requests_is_two_entries(sqlite_url: str) -> None:
 
 async def test_notes_are_bounded_for_each_user_and_in_all(sqlite_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     database = Database(sqlite_url)
-    notes = AuditNotes(database, clock=Clock())
+    notes = AuditNotes(database, clock=Clock(600))
     for number in range(1000):
         notes.note(denial("bob", number, operation=str(number)))
     assert len(notes._notes) == audit_notes._MOST_OF_USER + 1
@@ -370,7 +361,7 @@ async def test_notes_are_bounded_for_each_user_and_in_all(sqlite_url: str, monke
 async def test_a_change_by_an_admin_is_written_before_it_is_done_and_counted_after(
     sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    database, clock = Database(sqlite_url), Clock()
+    database, clock = Database(sqlite_url), Clock(600)
     notes = AuditNotes(database, clock=clock)
     await notes.note_change(denial("root", 1))
     await notes.note_change(denial("root", 1))
@@ -389,7 +380,7 @@ async def test_a_change_by_an_admin_is_written_before_it_is_done_and_counted_aft
 
 async def test_a_user_who_was_erased_gets_no_new_pseudonym_by_what_was_noted(sqlite_url: str) -> None:
     database = Database(sqlite_url)
-    notes = AuditNotes(database, clock=Clock())
+    notes = AuditNotes(database, clock=Clock(600))
     notes.note(Act("access", "gone", "agent", "1", key_id="01890a5d-ac96-774b-bcce-b302099a8057", outcome="denied"))
     await notes.close()
 

@@ -12,22 +12,13 @@ from app.oidc import keys as issuer_keys
 from app.oidc.keys import IssuerKeys
 from tests.fakes.http_server import reply, reply_json
 from tests.fakes.issuer import Issuer
+from tests.support.clock import Clock
 
 
 @pytest.fixture
 async def issuer() -> AsyncIterator[Issuer]:
     async with Issuer() as opened:
         yield opened
-
-
-class Clock:
-    """A clock that stands until it is moved."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture

@@ -6,16 +6,7 @@ import weakref
 import pytest
 
 from ai_agents.core.byte_cache import ByteCache, cached, size_of_json
-
-
-class Clock:
-    """A clock that stands still."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
+from tests.support.clock import Clock
 
 
 def test_what_was_used_least_recently_makes_room_in_bytes() -> None:

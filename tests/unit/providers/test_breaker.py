@@ -4,23 +4,14 @@ import pytest
 
 from ai_agents.core.exceptions import ProviderError, ProviderRateLimited, ProviderRejected
 from ai_agents.providers.breaker import MAX_BREAKERS, MAX_OPEN_S, OPEN_S, THRESHOLD, Breaker, Breakers
+from tests.support.clock import Clock
 
 DOWN = ProviderError("down", retryable=True)
 
 
-class Clock:
-    """A clock that is set by hand."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
 @pytest.fixture
 def clock() -> Clock:
-    return Clock()
+    return Clock(1000)
 
 
 @pytest.fixture
