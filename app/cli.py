@@ -7,6 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from ai_agents.core.wording import harmless
 from app.commands.agents import AGENTS
 from app.commands.audit import AUDIT
 from app.commands.backup import BACKUP, RESTORE
@@ -57,15 +58,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return
     except WrongUse as error:
-        print(error, file=sys.stderr)
+        print(harmless(str(error)), file=sys.stderr)
         sys.exit(WRONG_USE)
     except CommandFailed as error:
-        sys.exit(str(error))
+        # It may quote what a service or a file said.
+        sys.exit(harmless(str(error)))
     except Exception as error:
         sentence = _sentence_of(error)
         if sentence is None:
             raise
-        sys.exit(sentence)
+        sys.exit(harmless(sentence))
     if code is not None:
         sys.exit(code)
 

@@ -14,6 +14,7 @@ import structlog
 
 from ai_agents.core.log_context import log_context
 from ai_agents.core.tracing import current_trace_id
+from ai_agents.core.wording import harmless
 
 
 def _add_work(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
@@ -43,6 +44,16 @@ _SHARED: list[structlog.types.Processor] = [
     structlog.processors.add_log_level,
     structlog.processors.format_exc_info,
 ]
+
+
+def _make_harmless(_logger: object, _method: str, event: structlog.types.EventDict) -> structlog.types.EventDict:
+    """Take out what would command a terminal, and set off further lines, which could be taken for lines of the log."""
+    return {
+        name: harmless(value).replace("\n", "\n    ") if isinstance(value, str) else value
+        for name, value in event.items()
+    }
+
+
 # The extra fields that the framework logs. Extra fields of libraries are left out.
 _FACTS = {
     "address", "attempt", "batch", "cause", "channel", "database", "guardrail", "hash", "job_id", "kind", "model", "ms",
@@ -114,6 +125,7 @@ def _for_programs(serializer: Any) -> list[structlog.types.Processor]:
 def _for_people() -> list[structlog.types.Processor]:
     return [
         _shorten_request,
+        _make_harmless,
         structlog.processors.TimeStamper(fmt="%H:%M:%S", utc=False, key="time"),
         structlog.dev.ConsoleRenderer(
             colors="NO_COLOR" not in os.environ,

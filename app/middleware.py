@@ -19,6 +19,7 @@ from ai_agents.core.ids import new_id
 from app.hosts import AnsweredHosts
 from app.metrics import count_request
 from app.overload import Overload
+from app.paths import ids_of, logged_path
 from app.problems import DOOR, RefusesInItsForm, problem
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
@@ -27,9 +28,8 @@ _EXPOSED = ("content-disposition", "etag", "location", "ratelimit", "ratelimit-p
 # How long browsers may keep the answer to a preflight request.
 _PREFLIGHT_S = 7200
 _MAX_ADDRESS = 64
-# Parts of paths that tell what a request is about, as far as they can be ids.
+# Parts of paths that tell what a request is about.
 _LOGGED_IDS = ("thread_id", "run_id")
-_MAX_ID = 64
 _POLLED = ("/livez", "/readyz", "/metrics")
 _FAILED = 400
 _SAFE_ID = re.compile(rb"[A-Za-z0-9._:/+=-]{1,128}")
@@ -131,17 +131,17 @@ def _log_answer(scope: Scope, status: int, took_s: float) -> None:
     route = getattr(scope.get("route"), "path", None)
     # A balancer or a scraper asks every few seconds. What fails is worth a line.
     write = log.debug if route in _POLLED and status < _FAILED else log.info
-    ids = scope.get("path_params") or {}
+    ids = ids_of(scope)
     write(
         "request",
         method=scope["method"],
-        path=scope["path"],
+        path=logged_path(scope),
         route=route,
         status=status,
         ms=round(took_s * 1000, 2),
         user_id=scope.get(USER_ID),
         client=_client(scope),
-        **{name: str(ids[name])[:_MAX_ID] for name in _LOGGED_IDS if name in ids},
+        **{name: ids[name] for name in _LOGGED_IDS if name in ids},
     )
 
 

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from ai_agents.core import tracing
 from ai_agents.core.extras import require
 from app.middleware import REQUEST_ID
+from app.paths import ids_of, traced_path
 from app.settings.sources import env_file
 from app.settings.tracing import TracingSettings
 
@@ -113,6 +114,8 @@ def _hand_on(settings: TracingSettings) -> None:
     from_files = {name: value for name, value in env_file().items() if name.startswith("OTEL_")}
     for name, value in {**from_files, **settings.variables()}.items():
         os.environ.setdefault(name, value)
+    # Servers and clients choose some of them.
+    os.environ.setdefault("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", str(tracing.MOST_CONTENT))
 
 
 def told_once(exporter: "SpanExporter", address: str) -> "SpanExporter":
@@ -226,7 +229,6 @@ class TracedRequests:
 def _start_span(scope: Scope) -> "Span | None":
     attributes = {
         tracing.METHOD: scope["method"],
-        tracing.PATH: scope["path"],
         tracing.SCHEME: scope["scheme"],
     }
     parent = _parent_of(scope["headers"]) or tracing.NO_PARENT
@@ -246,12 +248,13 @@ def _is_stream(headers: Iterable[tuple[bytes, bytes]]) -> bool:
 def _end_span(span: "Span | None", scope: Scope, status: int) -> None:
     if span is None:
         return
-    ids = scope.get("path_params") or {}
+    ids = ids_of(scope)
     route = getattr(scope.get("route"), "path", None)
     if route is not None:
         span.update_name(f"{scope['method']} {route}")
     known = {
         tracing.ROUTE: route,
+        tracing.PATH: traced_path(scope),
         tracing.STATUS: status or None,
         tracing.REQUEST_ID: scope.get(REQUEST_ID),
         tracing.CONVERSATION_ID: ids.get("thread_id"),

@@ -1,6 +1,10 @@
-"""Parts of sentences that depend on how many things there are."""
+"""Parts of sentences that depend on how many things there are, and texts of others as a terminal may show them."""
 
+import re
 from collections.abc import Collection
+
+# What moves the cursor, changes colours, rings or turns the direction of writing. Tabs and line ends stay.
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
@@ -15,3 +19,8 @@ def there_are(names: Collection[str]) -> str:
     if len(names) == 1:
         return f"there is only {next(iter(names))}"
     return f"there are {', '.join(names)}"
+
+
+def harmless(text: str) -> str:
+    """A text of others, without what would command a terminal."""
+    return _CONTROL.sub("", text)

@@ -32,8 +32,8 @@ _TOKENS = (
     r"hooks\.slack\.com/(?:services|workflows|triggers)/[A-Za-z0-9+/]{20,}",
     r"discord(?:app)?\.com/api/(?:v[0-9]{1,2}/)?webhooks/[0-9]{15,20}/[A-Za-z0-9_-]{40,}",
     r"(?:bot)?[0-9]{6,12}:AA[A-Za-z0-9_-]{30,}",
-    # This service's own API keys and generated admin key.
-    r"aia_[A-Za-z0-9_-]{22}_[A-Za-z0-9_-]{43}",
+    # This service's own API keys, tokens, tickets and generated admin key.
+    r"(?:ai[at]|tkt)_[A-Za-z0-9_-]{22}_[A-Za-z0-9_-]{43}",
     r"admin_[A-Za-z0-9_-]{43}",
 )
 # Hugging Face's are random letters, at times without a digit.

@@ -78,7 +78,8 @@ _MAX_SENTENCES = 10
 _SECRETS = re.compile(
     r"\b(?:(?:sk|pk|rk|csk|xai|key|pplx|nvapi|tgp_v1)-|(?:sk|rk|gsk|hf|fw|r8|gh[opsu]|github_pat|tgp_v1)_|AIza|AKIA|eyJ)"
     r"[-_.A-Za-z0-9]{12,}|(?<=[Bb]earer )\S{8,}|(?<=[?&]key=)[^&\s]+"
-    r"|(?<=api[-_ ]key[=:])\s*\S{8,}",
+    # Keys, tokens and tickets of this service.
+    r"|\b(?:ai[at]|tkt|admin)_[-_A-Za-z0-9]{43,}|(?<=api[-_ ]key[=:])\s*\S{8,}",
     re.ASCII,
 )
 _MASK = "***"
@@ -262,7 +263,7 @@ def mask(said: str, secrets: Secrets = _NO_SECRETS) -> str:
 
 
 def mask_keys(said: str) -> str:
-    """A text without anything that looks like a provider's key."""
+    """A text without anything that looks like a key of a provider or of this service."""
     return _SECRETS.sub(_MASK, said)
 
 

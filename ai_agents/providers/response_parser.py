@@ -28,6 +28,8 @@ _FAILURES = frozenset(
     | {"insufficient_system_resource", "engine_error", "internal_error", "server_error", "overloaded"}
 )
 _MAX_REASON = 100
+# Of one answer: several times what the longest answers of models take, a few hundred bytes for each token.
+MAX_STREAM_BYTES = 256 * 1024 * 1024
 # What reading raises where the server's JSON has another shape than its format.
 _ODD_SHAPES = (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError)
 _NOT_IN_FORMAT = "sent data that is not in its format"
@@ -57,9 +59,13 @@ class ResponseParser(ABC):
         # None until the first byte tells; then the body so far if it is one JSON value instead of a stream.
         self._is_whole: bool | None = None
         self._whole = bytearray()
+        self._received = 0
 
     def feed(self, chunk: bytes) -> ProviderError | None:
         """Write the events of this chunk. An error is returned, not raised: the events before it go first."""
+        self._received += len(chunk)
+        if self._received > MAX_STREAM_BYTES:
+            return truncated(self.provider, f"sent more than {MAX_STREAM_BYTES:,} bytes for one answer")
         if self._is_whole is not False and self._collects(chunk):
             return None
         try:

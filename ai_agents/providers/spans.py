@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 # What the conventions call providers that are called otherwise here.
 _NAMES = {"gemini": "gcp.gemini", "mistral": "mistral_ai", "xai": "x_ai", "azure": "azure.ai.openai"}
+# A server says what its model is called.
+_MOST_OF_NAME = 200
 # What the conventions call the ends of answers.
 _FINISHED: dict[StopReason, str] = {
     "end": "stop",
@@ -71,7 +73,7 @@ def note_response(span: "Span | None", response: ModelResponse) -> None:
         return
     finished = _FINISHED.get(response.stop_reason, response.stop_reason)
     attributes: dict[str, Any] = {
-        tracing.RESPONSE_MODEL: response.model or None,
+        tracing.RESPONSE_MODEL: response.model[:_MOST_OF_NAME] or None,
         tracing.FINISH_REASONS: [finished],
         **usage_attributes(response.usage),
     }

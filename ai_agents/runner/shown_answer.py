@@ -3,9 +3,14 @@
 from dataclasses import replace
 
 from ai_agents.bus.base import Channel, TextInProgress
-from ai_agents.core.types import ModelEvent, ModelResponse, PartDelta, PartEnd, ReasoningPart, TextPart
+from ai_agents.core.exceptions import ProviderError, ToolLoopLimit
+from ai_agents.core.types import ModelEvent, ModelResponse, PartDelta, PartEnd, ReasoningPart, TextPart, ToolCallPart
 from ai_agents.providers.assembly import Assembly
 from ai_agents.providers.event_order import says_something
+
+# Of one answer. Models that write without end, or call tools so, are ended; those that are whole stay far below.
+MOST_CALLS = 128
+MOST_CHARACTERS = 4_000_000
 
 
 class ShownAnswer:
@@ -20,17 +25,24 @@ class ShownAnswer:
         self._channel = channel
         self._assembly = Assembly()
         self._shows_reasoning = shows_reasoning
+        self._characters = self._calls = 0
         self._lengths: dict[int, int] = {}
 
     def feed(self, event: ModelEvent) -> None:
-        """Take one event that may be shown."""
+        """Take one event that may be shown. Raises `ToolLoopLimit` and `ProviderError` where there are too many."""
         if isinstance(event, PartDelta):
+            self._characters += len(event.text)
+            if self._characters > MOST_CHARACTERS:
+                raise ProviderError(f"The answer was ended: it is longer than {MOST_CHARACTERS:,} characters.")
             if event.kind == "text" or (event.kind == "reasoning" and self._shows_reasoning):
                 self._lengths[event.index] = self._lengths.get(event.index, 0) + len(event.text)
                 self._progress.append(event.kind, event.text)
                 self._channel.touch_text()
             return
         if isinstance(event, PartEnd):
+            self._calls += isinstance(event.part, ToolCallPart)
+            if self._calls > MOST_CALLS:
+                raise ToolLoopLimit(f"The model called more than {MOST_CALLS} tools in one answer.")
             self.is_empty = self.is_empty and not says_something(event.part)
             self._show_rest(event)
             if isinstance(event.part, ReasoningPart) and not self._shows_reasoning:

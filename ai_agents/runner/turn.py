@@ -7,9 +7,10 @@ between two calls of the model; the turn is then prepared anew, as it is for a r
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from typing import Any, Literal, TypeVar
+from functools import partial
+from typing import Literal, TypeVar
 
 from ai_agents.bus.base import Channel
 from ai_agents.core import json
@@ -58,6 +59,8 @@ StopKind = Literal["cancel", "hand_over", "lease_lost"]
 _Steered = Literal["steered"]
 _UNKNOWN = "Whether this call had its effect is unknown: the process that ran it died. It was not run again."
 _CORRECTION = "{} Answer again, with nothing but JSON that fits the schema."
+# Calls of one run that are made at once: each records its result, and the runs of others wait for the database, too.
+_CALLS_AT_ONCE = 16
 _LEFT_OUT = " Later requests leave this message out."
 _log = logging.getLogger(__name__)
 
@@ -238,7 +241,7 @@ class Turn:
             elif each.status == "started":
                 again.append(each.call)
         calls = [*again, *await self._recorder.start_approved(again)]
-        await _at_once([self._make_call(prepared, call) for call in calls])
+        await _at_once(calls, partial(self._make_call, prepared))
         return "waiting" if any(each.waits for each in open_calls) else "settled"
 
     async def _make_call(self, prepared: PreparedTurn, call: ToolCallPart) -> None:
@@ -284,7 +287,7 @@ class Loop:
             calls = response.tool_calls
             waiting = self._hold_back(calls)
             await self._recorder.step(response, waiting)
-            results = await _at_once([self._run_call(call) for call in calls if call.tool_call_id not in waiting])
+            results = await _at_once([call for call in calls if call.tool_call_id not in waiting], self._run_call)
             if waiting:
                 return None
             if await self._recorder.take_steered():
@@ -429,11 +432,17 @@ class Loop:
         return result
 
 
-async def _at_once(works: Sequence[Coroutine[Any, Any, T]]) -> list[T]:
+async def _at_once(calls: Sequence[ToolCallPart], make: Callable[[ToolCallPart], Awaitable[T]]) -> list[T]:
     """The results in this order, once all are there. Raises the first error, and cancels the others."""
+    places = asyncio.Semaphore(_CALLS_AT_ONCE)
+
+    async def make_in_turn(call: ToolCallPart) -> T:
+        async with places:
+            return await make(call)
+
     try:
         async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(work) for work in works]
+            tasks = [group.create_task(make_in_turn(call)) for call in calls]
     except BaseExceptionGroup as errors:
         raise errors.exceptions[0] from errors
     return [task.result() for task in tasks]

@@ -24,6 +24,8 @@ from ai_agents.tools.schema import ArgumentsValidator
 # How long a cancelled tool may take to clean up before it is abandoned.
 _CLEANUP_S = 0.5
 _MAX_NAMES = 20
+# What a tool that there is not is called in traces.
+_UNKNOWN = "unknown"
 # Longer texts, and values that may be large, are cleaned in a thread.
 _LONG_TEXT = 64 * 1024
 _log = logging.getLogger(__name__)
@@ -74,7 +76,10 @@ class ToolExecutor:
 
         Raises only `CancelledError`.
         """
-        with tracing.spanned(f"{tracing.EXECUTE_TOOL} {call.name}", _span_of(call)) as span:
+        name = call.name if call.name in tools.tools else None
+        # Any other name is a text that the model said.
+        shown_name = name or _UNKNOWN
+        with tracing.spanned(f"{tracing.EXECUTE_TOOL} {shown_name}", _span_of(call, shown_name)) as span:
             began = monotonic()
             try:
                 value, is_error = await self._call(call, context, tools)
@@ -82,7 +87,6 @@ class ToolExecutor:
                 value, is_error = str(error), True
                 if handler is not None:
                     handler.note_missing_credentials(error.tool)
-            name = call.name if call.name in tools.tools else None
             observer().tool_ended(name, monotonic() - began, is_error=is_error)
             most = self._max_result_bytes
             result = await show_result(call, value, is_error=is_error, max_bytes=most, handler=handler)
@@ -155,12 +159,12 @@ class ToolExecutor:
             task.exception()  # retrieved here, because asyncio logs exceptions that are never retrieved
 
 
-def _span_of(call: ToolCallPart) -> JsonObject:
+def _span_of(call: ToolCallPart, name: str) -> JsonObject:
     if not tracing.is_on():
         return {}
     return {
         tracing.OPERATION: tracing.EXECUTE_TOOL,
-        tracing.TOOL_NAME: call.name,
+        tracing.TOOL_NAME: name,
         tracing.TOOL_CALL_ID: call.tool_call_id,
         tracing.TOOL_TYPE: "function",
         tracing.TOOL_ARGUMENTS: content(call.arguments),

@@ -5,10 +5,11 @@ import sys
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from ai_agents.core.wording import harmless
 from app.commands.command import FAILED, Command
 from app.commands.opening import read_settings
 from app.commands.options import add_json
-from app.commands.terminal import Style, harmless, note, print_json, styled
+from app.commands.terminal import Style, note, print_json, styled
 
 if TYPE_CHECKING:
     from app.commands.points import Point

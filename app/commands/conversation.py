@@ -9,11 +9,12 @@ from typing import Any
 
 from ai_agents.client import Client, ServiceProblem, ServiceUnreachable
 from ai_agents.core.events import Event
+from ai_agents.core.wording import harmless
 from app.commands.command import DONE, INTERRUPTED, CommandFailed, sentence_of_os
 from app.commands.finding import find_agent
 from app.commands.interrupts import Interrupts
 from app.commands.service import Address
-from app.commands.terminal import harmless, is_terminal, note
+from app.commands.terminal import is_terminal, note
 from app.commands.transcript import Transcript, call_of
 
 _AGENT = "assistant"

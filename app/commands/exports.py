@@ -9,7 +9,7 @@ from typing import BinaryIO, Literal
 
 from ai_agents.attachments.files import Attachments
 from ai_agents.attachments.storage import open_blob_store
-from ai_agents.core.wording import counted
+from ai_agents.core.wording import counted, harmless
 from ai_agents.moving.assistants_import import AssistantsImport
 from ai_agents.moving.exporting import Counts, Export
 from ai_agents.moving.importing import Import
@@ -93,7 +93,7 @@ async def import_all(database: Database, settings: Settings, arguments: argparse
 
 
 def _refuse(message: str) -> int:
-    print(message, file=sys.stderr)
+    print(harmless(message), file=sys.stderr)
     return UNUSABLE
 
 
@@ -129,7 +129,7 @@ class _ImportProgress:
 
     def tell(self, outcome: Outcome) -> None:
         """One more thing."""
-        print(outcome)
+        print(harmless(str(outcome)))
         self._seen += 1
         if outcome.result == "imported":
             self.counts[outcome.kind] = self.counts.get(outcome.kind, 0) + 1

@@ -7,9 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote
 
+from ai_agents.core.wording import harmless
 from app.commands.command import FAILED, Command, Group, WrongUse
 from app.commands.options import add_json, add_service
-from app.commands.terminal import harmless, note, print_json, print_listed, styled
+from app.commands.terminal import note, print_json, print_listed, styled
 
 _COLUMNS = ("name", "type", "configured", "default", "default_model", "reason")
 

@@ -2,16 +2,15 @@
 
 import json
 import os
-import re
 import sys
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any, Literal
 
+from ai_agents.core.wording import harmless
+
 # A first sign of life after a moment: what is done by then needs none.
 _FIRST_S, _EVERY_S = 0.5, 0.2
-# What moves the cursor, changes colours or rings: never from a text that others wrote. Tabs and line ends stay.
-_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 Style = Literal["bold", "dim", "red", "green", "yellow", "cyan"]
 _STYLES: Mapping[Style, str] = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
 
@@ -31,13 +30,9 @@ def styled(text: str, style: Style, stream: IO[str]) -> str:
     return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if text and has_colours(stream) else text
 
 
-def harmless(text: str) -> str:
-    """A text of others, without what would command a terminal."""
-    return _CONTROL.sub("", text)
-
-
 def note(text: str, style: Style | None = None) -> None:
-    """A line for the person at the terminal, on standard error."""
+    """A line for the person at the terminal, on standard error. It may quote others."""
+    text = harmless(text)
     print(styled(text, style, sys.stderr) if style else text, file=sys.stderr, flush=True)
 
 

@@ -7,7 +7,8 @@ from typing import Any, Literal
 
 from ai_agents.client import Answer
 from ai_agents.core.events import Event
-from app.commands.terminal import Style, harmless, has_colours, is_terminal, styled
+from ai_agents.core.wording import harmless
+from app.commands.terminal import Style, has_colours, is_terminal, styled
 
 # Of arguments and results of tools: enough to see what a call is about.
 _MOST_SHOWN = 500
@@ -57,7 +58,7 @@ class Transcript:
     def note(self, text: str, style: Style) -> None:
         """A line beside the answer."""
         self.end_line()
-        print(styled(text, style, sys.stderr), file=sys.stderr, flush=True)
+        print(styled(harmless(text), style, sys.stderr), file=sys.stderr, flush=True)
 
     def end_line(self) -> None:
         """End a line that is begun."""

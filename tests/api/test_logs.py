@@ -9,7 +9,9 @@ import sys
 from collections.abc import AsyncIterator
 
 import structlog
+from structlog.testing import capture_logs
 
+from ai_agents.core.ids import new_id
 from ai_agents.core.log_context import log_context
 from ai_agents.core.types import ModelEvent, ModelRequest
 from ai_agents.testing import ScriptedProvider
@@ -98,6 +100,14 @@ from app.logs import configure
 configure("info")
 log_with(run_id="a-run", thread_id="a-thread")
 structlog.get_logger("app").info("request", method="GET", path="/me", route="/me", status=200, ms=1.5, client="x")
+evil = "/x\\n12:00:00 [error] a forged line\\x1b[2J\\x9b31m\\u202e"
+structlog.get_logger("app").info("request", method="GET", path=evil, status=404, ms=1.5)
+structlog.get_logger("app").info("a library", said=evil)
+logging.getLogger("library").warning("it said %s", evil, extra={"said": evil.replace(" ", "")})
+try:
+    raise ValueError(evil)
+except ValueError:
+    structlog.get_logger("app").exception("unexpected")
 secret = "the-value-of-a-variable"
 try:
     raise RuntimeError("it broke")
@@ -119,6 +129,9 @@ def test_on_a_terminal_lines_are_for_people_and_show_no_values_of_variables() ->
     lines = said.decode().splitlines()
     assert "GET /me 200" in lines[0]
     assert lines[0].split()[-3:] == ["ms=1.5", "run_id=a-run", "thread_id=a-thread"]
+    assert not set("\x1b\x9b\u202e") & set(said.decode())
+    assert not any(line.startswith("12:00:00") for line in lines)
+    assert sum("a forged line" in line for line in lines) == 4
     assert any("a task failed" in line and "attempt=2" in line and "run_id=a-run" in line for line in lines)
     assert any("RuntimeError: it broke" in line for line in lines)
     assert "the-value-of-a-variable" not in said.decode().replace('secret = "the-value-of-a-variable"', "")
@@ -129,6 +142,19 @@ def _read(descriptor: int) -> bytes:
         return os.read(descriptor, 65536)
     except OSError:  # the other end is closed
         return b""
+
+
+async def test_the_path_of_a_request_is_logged_in_bounds_and_without_keys(small_service: Service) -> None:
+    alice = await small_service.user("alice")
+    key = str(alice.headers["authorization"]).removeprefix("Bearer ")
+    with capture_logs() as lines:
+        for path in (f"/keys/{key}", f"/threads/{key}", f"/threads/{new_id()}/{key}", "/x" * 4000, "/threads/none"):
+            await alice.delete(path)
+    requests = [line for line in lines if line["event"] == "request"]
+    assert len(requests) == 5
+    assert key[-40:] not in str(lines)
+    assert max(len(line["path"]) for line in requests) == 512
+    assert requests[-1]["path"] == "/threads/none"
 
 
 async def test_lines_of_a_run_name_it_and_no_foreign_request(small_service: Service) -> None:

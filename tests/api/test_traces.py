@@ -15,6 +15,7 @@ from structlog.testing import CapturingLogger
 from ai_agents import trace_content
 from ai_agents.core import extras, tracing
 from ai_agents.core.exceptions import PackageMissing, ProviderTimeout
+from ai_agents.core.ids import new_id
 from ai_agents.testing import ScriptedProvider, tool_call
 from app.settings import Settings
 from app.tracing import start_tracing, told_once
@@ -121,7 +122,7 @@ async def test_a_run_that_waited_for_an_approval_goes_on_in_its_trace_with_a_lin
 async def test_what_fails_on_the_way_is_told_by_spans_and_events(traced: Service, spans: Spans) -> None:
     alice = await traced.user("alice")
     failing = ScriptedProvider(ProviderTimeout("not-to-be-told", provider="first"))
-    answering = ScriptedProvider([tool_call("nothing")], "The code is 4111 1111 1111 1111.")
+    answering = ScriptedProvider([tool_call("what_the_model_said")], "The code is 4111 1111 1111 1111.")
     failing.name, answering.name = "first", "second"
     traced.container.providers.add(failing)
     traced.container.providers.add(answering)
@@ -140,7 +141,7 @@ async def test_what_fails_on_the_way_is_told_by_spans_and_events(traced: Service
     assert of_first.attributes[tracing.ERROR_TYPE] == "provider_timeout"
     assert len(spans.named("chat n")) == 2
     assert parent_id(of_first) == own_id(run)
-    tool = spans.one("execute_tool nothing")
+    tool = spans.one("execute_tool unknown")
     assert tool.attributes is not None
     assert tool.attributes[tracing.ERROR_TYPE] == "tool_error"
     found = [event for event in run.events if event.name == tracing.FOUND]
@@ -149,6 +150,21 @@ async def test_what_fails_on_the_way_is_told_by_spans_and_events(traced: Service
     ]
     assert "not-to-be-told" not in spans.text()
     assert "4111 1111" not in spans.text()
+    assert "what_the_model_said" not in spans.text()
+
+
+async def test_what_stands_in_a_path_is_in_no_span_unless_it_is_an_id(traced: Service, spans: Spans) -> None:
+    alice, thread = await traced.user("alice"), new_id()
+    for path in ("/users/ada%40example.com/limits", f"/threads/{KEY}", "/threads/patient-zero/runs/x", f"/{KEY}", "/x"):
+        await alice.get(path, params={"ticket": "tkt_secret"})
+    await alice.get(f"/threads/{thread}/runs/none")
+
+    said = spans.text()
+    assert not [word for word in ("ada", KEY, "patient", "tkt_", '"/x"') if word in said]
+    of_run = spans.named("GET /threads/{thread_id}/runs/{run_id}")[-1]
+    assert of_run.attributes is not None
+    assert of_run.attributes[tracing.PATH] == f"/threads/{thread}/runs/{{run_id}}"
+    assert of_run.attributes[tracing.CONVERSATION_ID] == thread
 
 
 async def test_a_request_has_the_trace_of_its_client_if_that_is_one_and_polls_have_none(

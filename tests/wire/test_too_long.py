@@ -6,11 +6,12 @@ https://github.com/anthropics/claude-code/issues/59696, https://github.com/ollam
 
 import pytest
 
-from ai_agents.core.exceptions import ContextExceeded, ProviderRejected
+from ai_agents.core.exceptions import ContextExceeded, ProviderRejected, ProviderTruncated
+from ai_agents.providers import response_parser
 from tests.fakes.answers import Raw
 from tests.fakes.provider_server import FakeProviderServer
 from tests.wire.conftest import Connect
-from tests.wire.requests import ask
+from tests.wire.requests import MODELS, ask
 
 BODIES = {
     "anthropic": b'{"type":"error","error":{"type":"invalid_request_error",'
@@ -39,3 +40,13 @@ async def test_waiting_for_an_error_body_has_the_usual_limit(fake: FakeProviderS
 
     with pytest.raises(ProviderRejected):
         await connect("ollama").complete(ask("ollama", settings={"timeout_s": 0.2}))
+
+
+@pytest.mark.parametrize("provider", MODELS)
+async def test_an_answer_of_too_many_bytes_is_cut_whatever_is_in_them(
+    provider: str, fake: FakeProviderServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(response_parser, "MAX_STREAM_BYTES", 150)
+
+    with pytest.raises(ProviderTruncated, match="more than 150 bytes"):
+        await connect(provider, max_retries=0).complete(ask(provider))
