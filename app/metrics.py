@@ -74,10 +74,11 @@ class _Names:
     def __init__(self) -> None:
         self._known: set[str] = set()
 
-    def bounded(self, name: str) -> str:
+    def bounded(self, name: str, *, is_real: bool = True) -> str:
+        """The name, or `other`. One that may be made up takes no place."""
         if name in self._known:
             return name
-        if len(self._known) >= _MOST_NAMED:
+        if not is_real or len(self._known) >= _MOST_NAMED:
             return OTHER
         self._known.add(name)
         return name
@@ -101,7 +102,8 @@ class MetricsObserver(Observer):
     def model_called(self, provider: str, model: str, outcome: str, usage: Usage, cost: Decimal | None) -> None:
         """Count a model call, its tokens and its cost."""
         # A model's name alone may be another provider's too, so that the pair is what is counted.
-        named = self._models.bounded(f"{provider}:{model}")
+        # Users choose it: one that has answered is a model's.
+        named = self._models.bounded(f"{provider}:{model}", is_real=outcome == "completed")
         labels = (self._providers.bounded(provider), OTHER if named == OTHER else model)
         _CALLS.labels(*labels, outcome).inc()
         kinds = {"input": usage.input_tokens, "output": usage.output_tokens, "cached_input": usage.cached_input_tokens}

@@ -107,7 +107,7 @@ PROBLEMS: Mapping[str, Words] = {
         members=("guardrail", "stage", "run_id"),
     ),
     "tool_loop_limit": Words(
-        "The model kept calling tools: in too many rounds, or more than 128 in one answer.",
+        "The model kept calling tools.",
         "Ask for less at once, or raise the agent's `tool_rounds`.",
         members=("run_id",),
     ),

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from ai_agents.core.exceptions import ProviderTruncated
+from ai_agents.core.exceptions import ProviderError, ProviderTruncated
 from ai_agents.core.ids import new_tool_call_id
 from ai_agents.core.json import clean_text
 from ai_agents.core.types import (
@@ -30,6 +30,8 @@ from ai_agents.providers.lines import clean_json
 
 # No tool takes deeper arguments. orjson writes 254 levels, and the objects around the arguments need some of them.
 MAX_ARGUMENT_DEPTH = 64
+# Calls in one answer. Models that call tools without end are ended; what others call at once is far below.
+MOST_CALLS = 128
 
 
 class Assembly:
@@ -79,6 +81,7 @@ class PartWriter:
         self.events: list[ModelEvent] = []
         self.parts: list[TextPart | ReasoningPart | ToolCallPart] = []
         self.kind: PartKind | None = None
+        self._calls = 0
         self._pieces: list[str] = []
         # What was written since the last delta, and the unfinished character before it.
         self._written: list[str] = []
@@ -139,8 +142,11 @@ class PartWriter:
         """Write a whole tool call. `raw` is the JSON of its arguments.
 
         `cut` says that the model did not finish it, `fault` why the server refused it: then it is never made.
+        Raises `ProviderError` for one call too many.
         """
         self.close()
+        self._calls += 1
+        check_count(self._calls)
         arguments, malformed = parse_arguments(raw, cut=cut)
         if fault is not None:
             arguments, malformed = {}, clean_text(f"{raw} ({fault})")
@@ -156,6 +162,12 @@ class PartWriter:
         self.kind = None
         self._origin = None
         self._pieces = []
+
+
+def check_count(calls: int) -> None:
+    """Raises `ProviderError` where an answer has so many calls that its model calls without end."""
+    if calls > MOST_CALLS:
+        raise ProviderError(f"The model called more than {MOST_CALLS} tools in one answer.")
 
 
 def parse_arguments(raw: str, *, cut: bool = False) -> tuple[JsonObject, str | None]:

@@ -19,7 +19,7 @@ import json
 from dataclasses import dataclass, field
 
 from ai_agents.core.types import JsonObject
-from ai_agents.providers.assembly import parse_arguments, raw_arguments
+from ai_agents.providers.assembly import check_count, parse_arguments, raw_arguments
 from ai_agents.providers.reading import as_count, as_text
 
 # What a server ties to a call and wants back with it: Gemini's and LiteLLM's fields.
@@ -75,7 +75,10 @@ class CallPieces:
         self._took_marked = False
 
     def add(self, piece: JsonObject) -> None:
-        """Take one piece. Raises `UncertainCall`, and ValueError for a piece in another form."""
+        """Take one piece.
+
+        Raises `UncertainCall`, `ProviderError` for one call too many, and ValueError for a piece in another form.
+        """
         function = piece.get("function")
         if function is None:
             function = {}
@@ -192,6 +195,8 @@ class CallPieces:
     def _begin(self, *, index: int | None = None) -> PartialCall:
         call = PartialCall(index=index)
         self.calls.append(call)
+        # At once: each call is compared with the others.
+        check_count(len(self.calls))
         if index is not None:
             self._at[index] = call
         return call

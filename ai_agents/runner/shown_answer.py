@@ -3,13 +3,12 @@
 from dataclasses import replace
 
 from ai_agents.bus.base import Channel, TextInProgress
-from ai_agents.core.exceptions import ProviderError, ToolLoopLimit
+from ai_agents.core.exceptions import ProviderError
 from ai_agents.core.types import ModelEvent, ModelResponse, PartDelta, PartEnd, ReasoningPart, TextPart, ToolCallPart
-from ai_agents.providers.assembly import Assembly
+from ai_agents.providers.assembly import Assembly, check_count
 from ai_agents.providers.event_order import says_something
 
-# Of one answer. Models that write without end, or call tools so, are ended; those that are whole stay far below.
-MOST_CALLS = 128
+# Of one answer. Models that write without end are ended; answers that are whole stay far below.
 MOST_CHARACTERS = 4_000_000
 
 
@@ -29,7 +28,7 @@ class ShownAnswer:
         self._lengths: dict[int, int] = {}
 
     def feed(self, event: ModelEvent) -> None:
-        """Take one event that may be shown. Raises `ToolLoopLimit` and `ProviderError` where there are too many."""
+        """Take one event that may be shown. Raises `ProviderError` where there is too much."""
         if isinstance(event, PartDelta):
             self._characters += len(event.text)
             if self._characters > MOST_CHARACTERS:
@@ -41,8 +40,7 @@ class ShownAnswer:
             return
         if isinstance(event, PartEnd):
             self._calls += isinstance(event.part, ToolCallPart)
-            if self._calls > MOST_CALLS:
-                raise ToolLoopLimit(f"The model called more than {MOST_CALLS} tools in one answer.")
+            check_count(self._calls)
             self.is_empty = self.is_empty and not says_something(event.part)
             self._show_rest(event)
             if isinstance(event.part, ReasoningPart) and not self._shows_reasoning:

@@ -78,6 +78,8 @@ async def test_a_turn_is_counted_and_the_table_of_the_docs_has_all_that_there_is
 def test_names_that_users_choose_do_not_grow_without_end() -> None:
     observer = MetricsObserver()
     for number in range(150):
+        observer.model_called("many", f"made-up-{number}", "failed", Usage(), None)
+    for number in range(150):
         observer.model_called("many", f"model-{number}", "completed", Usage(input_tokens=1), None)
         observer.tool_ended(f"tool-of-many-{number}", 0.1, is_error=False)
 
@@ -86,6 +88,7 @@ def test_names_that_users_choose_do_not_grow_without_end() -> None:
     models = {labels["model"] for labels in calls if labels["provider"] == "many"}
     tools = {sample.labels["tool"] for sample in families["ai_agents_tool_seconds"].samples}
     assert len(models) == 101
+    assert not any(model.startswith("made-up") for model in models)
     assert len({tool for tool in tools if tool.startswith("tool-of-many-")}) == 100
     assert OTHER in models & tools
 

@@ -4,11 +4,13 @@ Sources of the bodies, read 2026-11-23: https://developers.openai.com/api/docs/g
 https://github.com/anthropics/claude-code/issues/59696, https://github.com/ollama/ollama/issues/17889.
 """
 
+from time import process_time
+
 import pytest
 
-from ai_agents.core.exceptions import ContextExceeded, ProviderRejected, ProviderTruncated
+from ai_agents.core.exceptions import ContextExceeded, ProviderError, ProviderRejected, ProviderTruncated
 from ai_agents.providers import response_parser
-from tests.fakes.answers import Raw
+from tests.fakes.answers import Answer, Call, Raw
 from tests.fakes.provider_server import FakeProviderServer
 from tests.wire.conftest import Connect
 from tests.wire.requests import MODELS, ask
@@ -50,3 +52,15 @@ async def test_an_answer_of_too_many_bytes_is_cut_whatever_is_in_them(
 
     with pytest.raises(ProviderTruncated, match="more than 150 bytes"):
         await connect(provider, max_retries=0).complete(ask(provider))
+
+
+@pytest.mark.parametrize("provider", MODELS)
+async def test_an_answer_with_too_many_calls_is_an_error_at_once(
+    provider: str, fake: FakeProviderServer, connect: Connect
+) -> None:
+    fake.script(provider, [Answer([Call("calculator", {"expression": str(number)}) for number in range(5_000)])])
+    began = process_time()
+
+    with pytest.raises(ProviderError, match="more than 128 tools"):
+        await connect(provider, max_retries=0).complete(ask(provider))
+    assert process_time() - began < 3, "calls are compared with each other"
