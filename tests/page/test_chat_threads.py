@@ -105,7 +105,7 @@ async def test_a_thread_is_forked_edited_and_tried_again_after_a_failure(site: S
     await expect(mine).to_have_count(2)
     site.fake.script("openai", [say("II")])
     await mine.nth(1).hover()
-    await mine.nth(1).get_by_role("button", name="Edit in a new thread").click()
+    await mine.nth(1).get_by_role("button", name="Edit in a new chat").click()
     await page.get_by_label("The message, said otherwise").fill("Two in Roman")
     await page.keyboard.press("Enter")
     await expect(answers(page).get_by_text("II", exact=True)).to_be_visible()

@@ -47,7 +47,7 @@ async def test_a_thread_that_becomes_readable_while_it_is_looked_at_is_shown(sit
     agent = await alice.agent(provider="echo")
     thread = await alice.thread(agent["id"], "Good morning", "**Good** `morning` to you", title="Greetings")
     page = await visit(bob, f"/threads/{thread['id']}")
-    await expect(page.get_by_role("heading", name="There is no such thread")).to_be_visible()
+    await expect(page.get_by_role("heading", name="There is no such chat")).to_be_visible()
     for name in ("viewer", "editor"):
         role = await alice.make(
             "/roles",
@@ -59,7 +59,7 @@ async def test_a_thread_that_becomes_readable_while_it_is_looked_at_is_shown(sit
         await expect(page.get_by_role("status").filter(has_text=reason)).to_be_visible()
         await expect(page.get_by_role("region", name="Chats")).to_contain_text("Good morning to you")
         assert (await alice.api.delete(f"/roles/{role['id']}")).status_code == 204
-        await expect(page.get_by_text("This thread is no longer yours to read.")).to_be_visible()
+        await expect(page.get_by_text("This chat is no longer yours to read.")).to_be_visible()
     visit.complaints[:] = [each for each in visit.complaints if "404" not in each]
 
 
@@ -72,7 +72,7 @@ async def test_the_page_offers_what_ones_role_allows_and_follows_as_it_changes(s
         await alice.make("/roles", {"user_id": bob.user_id, "role": role, "resource_type": kind, "resource_id": thing})
 
     async def offered(page: Page) -> list[str]:
-        menu = page.get_by_role("button", name="What to do with the thread")
+        menu = page.get_by_role("button", name="What to do with the chat")
         await menu.click()
         await expect(page.get_by_role("menu")).to_be_visible()
         items: list[str] = await page.get_by_role("menuitem").all_inner_texts()
@@ -81,7 +81,7 @@ async def test_the_page_offers_what_ones_role_allows_and_follows_as_it_changes(s
 
     await give("viewer", "thread", thread["id"])
     page = await visit(bob, f"/threads/{thread['id']}")
-    await expect(page.get_by_text("You may read this thread.")).to_be_visible()
+    await expect(page.get_by_text("You may read this chat.")).to_be_visible()
     composer = page.get_by_role("textbox", name="Message", exact=True)
     changing = page.get_by_role("button", name=re.compile("Edit in a new|Fork|Answer again"))
     await expect(composer.or_(changing)).to_have_count(0)
@@ -91,7 +91,7 @@ async def test_the_page_offers_what_ones_role_allows_and_follows_as_it_changes(s
     await check_accessible(page)
 
     await give("editor", "thread", thread["id"])
-    await expect(page.get_by_text("the agent of this thread was deleted, or is not shared with you")).to_be_visible()
+    await expect(page.get_by_text("the agent of this chat was deleted, or is not shared with you")).to_be_visible()
     assert await offered(page) == ["Rename", "Your role", "What the model is sent"]
     await give("user", "agent", agent["id"])
     await page.reload()

@@ -60,11 +60,12 @@ export const RESOURCES = Object.keys(KINDS);
 const LOOKING = /^(get|list|search|follow|stream)_/;
 
 /** What was done, such as "Deleted a key", "Looked at threads of all users". */
-export function sentenceOf({ action, resource_type: kind, resource_id: id, operation }) {
+export function sentenceOf({ action, resource_type: kind, resource_id: id, operation, outcome }) {
   if (action !== "access") return WORDS[action] ?? action;
   const [one, all] = KINDS[kind] ?? ["something", "things"];
   const what = operation === null || LOOKING.test(operation) ? "Looked at" : "Used";
-  if (id !== null) return `${what} ${one} of others`;
+  // What was refused may have been one's own.
+  if (id !== null) return outcome === "refused" ? `${what} ${one}` : `${what} ${one} of others`;
   return all.startsWith("the ") ? `${what} ${all}` : `${what} ${all} of all users`;
 }
 

@@ -4,7 +4,7 @@ import { html } from "../../vendor/preact.js";
 
 export function PageHead({ id, title, text, children }) {
   return html`<header class="page-head">
-    <div><h1 id=${id} tabindex=${id ? -1 : undefined}>${title}</h1>${text && html`<p class="page-lead">${text}</p>`}</div>
+    <div class="grow"><h1 id=${id} tabindex=${id ? -1 : undefined}>${title}</h1>${text && html`<p class="page-lead">${text}</p>`}</div>
     ${children && html`<div class="row">${children}</div>`}
   </header>`;
 }

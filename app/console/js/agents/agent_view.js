@@ -95,7 +95,7 @@ function ExistingAgent({ agent, access, choices, onChanged }) {
     onChanged(next);
   };
   const remove = async () => {
-    const text = "It takes no more messages: those sent to its threads are refused. The threads and what was said in them stay readable. This cannot be undone.";
+    const text = "It takes no more messages: those sent to its chats are refused. The chats and what was said in them stay readable. This cannot be undone.";
     if (!(await confirm({ title: `Delete ${agent.name}?`, text, action: "Delete", danger: true }))) return;
     try {
       await api.delete(`/agents/${agent.id}`);

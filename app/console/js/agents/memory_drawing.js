@@ -22,13 +22,13 @@ export function sampleOf(strategy, fields) {
     const step = whole(fields.step, 1, 1);
     keep((index) => index >= count - kept(n));
     const more = step > 1 ? ` The edge stays for ${step} messages, then moves by ${step} at once, so caches of providers work.` : "";
-    return { bars, scale, sentence: `Of a thread with ${messages} messages the model is sent the last ${n}.${more}` };
+    return { bars, scale, sentence: `Of a chat with ${messages} messages the model is sent the last ${n}.${more}` };
   }
   if (strategy === "first_last") {
     const first = whole(fields.first, 2, 0);
     const last = whole(fields.last, 10, 1);
     keep((index) => index < kept(first) || index >= count - kept(last));
-    return { bars, scale, sentence: `Of a thread with ${messages} messages the model is sent the first ${first} and the last ${last}.` };
+    return { bars, scale, sentence: `Of a chat with ${messages} messages the model is sent the first ${first} and the last ${last}.` };
   }
   if (strategy === "summarize") {
     const recent = whole(fields.recent, 10, 1);

@@ -18,7 +18,7 @@ const PARAMETERS = {
   first: { label: "First messages", help: "How many from the beginning.", min: 0 },
   last: { label: "Last messages", help: "How many of the newest.", min: 1 },
   recent: { label: "Recent messages", help: "How many stay in full at least.", min: 1 },
-  max_tokens: { label: "Tokens", help: "The most that the thread may take.", min: 1 },
+  max_tokens: { label: "Tokens", help: "The most that the chat may take.", min: 1 },
   step: { label: "Step", help: "By how many messages the edge moves. 10 keeps what providers cache.", min: 1 },
 };
 
@@ -28,7 +28,7 @@ export function MemorySection({ form }) {
   const options = other ? [...STRATEGIES, { value: "other", name: "Registered", words: "A strategy that this program registered, with options of its own." }] : STRATEGIES;
   const choose = (value) => form.set("memory", { ...form.get("memory"), strategy: value, fields: {} });
   return html`
-    <${Section} id="memory" title="Memory" help="Threads grow; models read only so much. The strategy decides which messages the model is sent with each new one.">
+    <${Section} id="memory" title="Memory" help="Chats grow; models read only so much. The strategy decides which messages the model is sent with each new one.">
       <fieldset class="choice-cards" disabled=${form.readOnly}>
         <legend class="visually-hidden">Strategy</legend>
         ${options.map((option) => html`

@@ -25,7 +25,8 @@ const APIS = [
 /** The providers that there are, the default one first in the words of the empty choice. */
 export function providerOptions(providers, current) {
   const chosen = providers.find((each) => each.default);
-  const empty = chosen ? `The service's default: ${chosen.name}${chosen.default_model ? `, ${chosen.default_model}` : ""}` : "The service's default";
+  const model = chosen?.default_model;
+  const empty = chosen ? `The service's default: ${model && model !== chosen.name ? `${chosen.name}, ${model}` : chosen.name}` : "The service's default";
   const options = [{ value: "", label: empty }];
   for (const { name, configured } of providers) options.push({ value: name, label: configured ? name : `${name} (cannot be used now)` });
   if (current && !providers.some(({ name }) => name === current)) options.push({ value: current, label: `${current} (not known here)` });

@@ -54,7 +54,7 @@ export function TryIt({ agent, unsaved, onSave }) {
         ${turns.length > 0 && html`<${Button} size="small" kind="quiet" onClick=${restart}>Start over<//>`}
       </header>
       <div class="try-it-turns" ref=${log} tabindex="0" role="log" aria-label="What was said">
-        ${turns.length === 0 && html`<p class="section-help">Send a message to see how version ${agent.version} answers. It is a thread of your own, in your list.</p>`}
+        ${turns.length === 0 && html`<p class="section-help">Send a message to see how version ${agent.version} answers. It is a chat of your own, in your list.</p>`}
         ${turns.map((turn, index) => html`<${Turn} key=${index} turn=${turn} />`)}
       </div>
       ${unsaved && html`<p class="try-it-note">Answers come from version ${agent.version}, without what is not saved. <button type="button" class="text-button" onClick=${onSave}>Save first</button></p>`}
@@ -62,7 +62,7 @@ export function TryIt({ agent, unsaved, onSave }) {
         <${TextArea} rows="2" aria-label="Message to try" placeholder=${`Message to ${agent.name}`} value=${text} onInput=${setText}
           onKeyDown=${(event) => event.key === "Enter" && !event.shiftKey && !event.isComposing && ask(event)} />
         <div class="row row-between">
-          ${thread.current ? html`<a class="small" href=${href(`/threads/${thread.current}`)}>Open the thread</a>` : html`<span></span>`}
+          ${thread.current ? html`<a class="small" href=${href(`/threads/${thread.current}`)}>Open the chat</a>` : html`<span></span>`}
           <${Button} type="submit" size="small" icon="arrow-up" busy=${busy} disabled=${!text.trim()}>Send<//>
         </div>
       </form>
@@ -102,7 +102,7 @@ function Turn({ turn }) {
       <p class="try-it-question" dir="auto">${turn.content}</p>
       ${turn.tools.map((tool) => html`<p key=${tool.id} class="try-it-tool"><span class="mono">${tool.name}</span> ${tool.state}</p>`)}
       ${answers.map(([id, text]) => html`<${MarkdownText} key=${id} text=${text} done=${turn.done} />`)}
-      ${turn.waiting && html`<p class="section-help">A call waits for a person's yes: open the thread to decide.</p>`}
+      ${turn.waiting && html`<p class="section-help">A call waits for a person's yes: open the chat to decide.</p>`}
       ${turn.problem && html`<${Notice} problem=${turn.problem} />`}
     </div>`;
 }

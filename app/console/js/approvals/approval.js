@@ -47,7 +47,7 @@ export function Approval({ approval, onDecided, onPassed }) {
     <header class="approval-head">
       <h2 id=${heading} class="approval-card-title" tabindex="-1"><span dir="auto">${agent}</span> asks to call <code>${approval.name}</code></h2>
       <p class="small muted">
-        In <a href=${`#/threads/${approval.thread.id}`} dir="auto">${approval.thread.title ?? "a thread without a title"}</a>,
+        In <a href=${`#/threads/${approval.thread.id}`} dir="auto">${approval.thread.title ?? "a chat without a title"}</a>,
         asked <${RelativeTime} at=${approval.requested_at} />
       </p>
     </header>

@@ -33,7 +33,7 @@ export function ChatHeader({ conversation, rights, thread }) {
     ${agent.data && html`<a class="chat-agent truncate" dir="auto" href=${href(`/agents/${agentId}`)}>${agent.data.name}</a>`}
     <span class="grow"></span>
     <${IconButton} class="chat-inspect" icon="layers" size="small" label="What the model is sent" aria-expanded=${String(inspecting)} onClick=${() => setInspecting(!inspecting)} />
-    <${Menu} label="What to do with the thread" size="small" items=${[
+    <${Menu} label="What to do with the chat" size="small" items=${[
       rights.change && { label: "Rename", icon: "pencil", onSelect: () => setRenaming(true) },
       { label: rights.own ? "Share" : "Your role", icon: "users", onSelect: () => shareThread(thread.threadId, title) },
       { label: "What the model is sent", icon: "layers", href: href(`/threads/${thread.threadId}/context`) },

@@ -23,7 +23,7 @@ export default function EditMessage({ text, onClose, onSend }) {
           sendIt();
         }
       }}></textarea>
-    <div class="row row-end"><span class="muted small grow">It is sent in a new thread; this one stays as it is.</span>
+    <div class="row row-end"><span class="muted small grow">It is sent in a new chat; this one stays as it is.</span>
       <${Button} size="small" onClick=${onClose}>Cancel<//><${Button} size="small" kind="primary" busy=${busy} onClick=${sendIt}>Send<//></div>
   </div>`;
 }

@@ -18,7 +18,7 @@ export default function RenameDialog({ thread, title, onClose }) {
       setProblem(toProblem(error));
     }
   };
-  return html`<${Dialog} title="Rename the thread" onClose=${onClose}><form class="stack" onSubmit=${save}>
+  return html`<${Dialog} title="Rename the chat" onClose=${onClose}><form class="stack" onSubmit=${save}>
     <${Field} label="Title"><${TextInput} value=${value} onInput=${setValue} maxlength="255" autofocus /><//>
     ${problem && html`<${Notice} problem=${problem} />`}
     <div class="row row-end"><${Button} onClick=${onClose}>Cancel<//><${Button} kind="primary" type="submit">Save<//></div>

@@ -21,7 +21,7 @@ import { hasOthers, lastRun, turnReader } from "./turns.js";
 const loadAnnouncer = () => import("./announcer.js");
 
 function Trouble({ problem, thread }) {
-  if (problem.status === 404) return html`<${Empty} level=${1} icon="message-square" title="There is no such thread" text="It may have been deleted, or it is not shared with you." action=${{ label: "Begin a new chat", href: "#/" }} />`;
+  if (problem.status === 404) return html`<${Empty} level=${1} icon="message-square" title="There is no such chat" text="It may have been deleted, or it is not shared with you." action=${{ label: "Begin a new chat", href: "#/" }} />`;
   return html`<div class="page page-narrow"><${Notice} problem=${problem} action=${{ label: "Try again", onClick: () => thread.open().catch(() => {}) }} /></div>`;
 }
 
@@ -35,7 +35,7 @@ function Connection({ state }) {
   // The frame of the page says that the service is away.
   const away = useStore(connectionStore, (feed) => feed === "away");
   if (state === "open" || (away && state !== "gone")) return null;
-  if (state === "gone") return html`<p class="connection" role="status"><${Icon} name="wifi-off" size="small" />This thread is no longer yours to read.</p>`;
+  if (state === "gone") return html`<p class="connection" role="status"><${Icon} name="wifi-off" size="small" />This chat is no longer yours to read.</p>`;
   return html`<p class="connection connection-late" role="status"><span class="spinner spinner-small" aria-hidden="true"></span>Connecting. What is written meanwhile comes afterwards.</p>`;
 }
 
@@ -57,7 +57,7 @@ function Conversation({ thread, marked }) {
   }, [title]);
   if (loading === "start") return html`<${Spinner} />`;
   if (problem && !conversation.thread) return html`<${Trouble} problem=${problem} thread=${thread} />`;
-  if (conversation.deleted) return html`<${Empty} level=${1} icon="trash" title="This thread was deleted" text="What was in it is gone." action=${{ label: "Begin a new chat", href: "#/" }} />`;
+  if (conversation.deleted) return html`<${Empty} level=${1} icon="trash" title="This chat was deleted" text="What was in it is gone." action=${{ label: "Begin a new chat", href: "#/" }} />`;
   const entries = reader.current(conversation);
   const run = activeRun(conversation);
   const say = (text, files, mode) => {

@@ -36,7 +36,7 @@ export default function Approval({ call, mayDecide, thread }) {
             <${Button} kind="quiet" size="small" onClick=${() => setRefusing(false)}>Back<//>`
         : html`<${Button} kind="primary" size="small" icon="check" busy=${busy === "yes"} onClick=${() => decide(true)}>Approve<//>
             <${Button} size="small" onClick=${() => setRefusing(true)}>Refuse…<//>`}
-    </div>` : html`<p class="muted small">An editor of this thread decides.</p>`}
+    </div>` : html`<p class="muted small">An editor of this chat decides.</p>`}
     ${problem && html`<${Notice} problem=${problem} />`}
   </div>`;
 }

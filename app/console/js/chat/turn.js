@@ -34,7 +34,7 @@ async function fork(thread, messageId) {
   const id = await attempt(() => thread.fork(messageId));
   if (!id) return;
   navigate(href(`/threads/${id}`));
-  toast("This is a new thread with what was said up to there.");
+  toast("This is a new chat with what was said up to there.");
 }
 
 const filesOf = (message) => message.parts.filter((part) => part.type === "file");
@@ -65,7 +65,7 @@ export class UserTurn extends Component {
       ${message.refused && html`<p class="turn-note">The provider refused this message, so the model no longer gets it.</p>`}
       ${!editing && html`<div class="actions">
         <${CopyButton} text=${text} label="Copy the message" />
-        ${rights.write && html`<${IconButton} size="small" icon="pencil" label="Edit in a new thread" onClick=${() => this.setState({ editing: true })} />
+        ${rights.write && html`<${IconButton} size="small" icon="pencil" label="Edit in a new chat" onClick=${() => this.setState({ editing: true })} />
         <${IconButton} size="small" icon="git-fork" label="Fork from here" onClick=${() => fork(thread, message.id)} />`}
         <${RelativeTime} at=${message.created_at} class="turn-time" />
       </div>`}

@@ -14,7 +14,7 @@ export default function ContextView({ params, query }) {
       <header class="page-head">
         <div>
           <h1>What the model is sent</h1>
-          <p class="page-lead" dir="auto"><a href=${href(`/threads/${params.thread_id}`)}>${thread.data?.title ?? "Back to the thread"}</a></p>
+          <p class="page-lead" dir="auto"><a href=${href(`/threads/${params.thread_id}`)}>${thread.data?.title ?? "Back to the chat"}</a></p>
         </div>
       </header>
       <${Inspector} key=${params.thread_id} threadId=${params.thread_id} first=${asked.length ? Object.fromEntries(asked) : null} />

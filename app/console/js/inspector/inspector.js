@@ -41,7 +41,7 @@ export function Inspector({ threadId, first = null, mark = null }) {
       <${LastCall} call=${context.last_call} />
       <section aria-labelledby="compare-title" class="inspector-compare">
         <h2 id="compare-title">Compare</h2>
-        <p class="section-help">The same thread for another model, or with another memory. Nothing is sent, and the agent stays as it is.</p>
+        <p class="section-help">The same chat for another model, or with another memory. Nothing is sent, and the agent stays as it is.</p>
         <${CompareForm} context=${context} other=${other} onCompare=${setOther} />
         ${compared.problem && html`<${Notice} problem=${compared.problem} />`}
         ${other && compared.loading && html`<${Spinner} />`}
@@ -65,7 +65,7 @@ function Overview({ context }) {
   return html`
     <section class="inspector-overview" aria-label="The request">
       <p class="inspector-lead">
-        The next message would go to <strong dir="auto">${context.model}</strong> (<span dir="auto">${context.provider}</span>) behind
+        Before the next message, <strong dir="auto">${context.model}</strong> (<span dir="auto">${context.provider}</span>) would be sent
         ${" "}${how}<strong>${counted(total, "token", "tokens")}</strong>, ${share(total / budget)} of what fits.
         The memory is <strong>${strategyName(context.strategy)}</strong>.
       </p>
@@ -79,8 +79,8 @@ function Overview({ context }) {
 export function sentenceOf(context) {
   const sent = context.messages.filter(({ seq }) => seq !== null).length;
   const out = context.left_out;
-  if (!sent && !out.length) return "The thread has no messages yet.";
-  if (!out.length) return `${sent === 1 ? "The one message" : `All ${count(sent)} messages`} of the thread ${sent === 1 ? "is" : "are"} sent.`;
+  if (!sent && !out.length) return "The chat has no messages yet.";
+  if (!out.length) return `${sent === 1 ? "The one message" : `All ${count(sent)} messages`} of the chat ${sent === 1 ? "is" : "are"} sent.`;
   const reasons = new Map();
   for (const { reason } of out) reasons.set(reason, (reasons.get(reason) ?? 0) + 1);
   const whole = out.some(({ role }) => role === null);
@@ -90,7 +90,7 @@ export function sentenceOf(context) {
 }
 
 function LastCall({ call }) {
-  if (!call) return html`<p class="section-help">This model has not answered in the thread yet, so there is no last call to tell of.</p>`;
+  if (!call) return html`<p class="section-help">This model has not answered in the chat yet, so there is no last call to tell of.</p>`;
   const { input_tokens: input, cached_input_tokens: cached, cached_share: part } = call;
   return html`
     <section class="inspector-last" aria-labelledby="last-title">

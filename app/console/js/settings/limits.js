@@ -15,8 +15,8 @@ export const LIMITS = {
   runs: { name: "Answers at once", show: number },
   streams: { name: "Open streams", show: number },
   files_bytes: { name: "Files", show: bytes },
-  threads: { name: "Threads", show: number },
-  thread_rows: { name: "Rows of the longest thread", show: number },
+  threads: { name: "Chats", show: number },
+  thread_rows: { name: "Entries of the longest chat", show: number },
   agent_versions: { name: "Versions of agents", show: number },
 };
 

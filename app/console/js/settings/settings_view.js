@@ -27,7 +27,7 @@ export default function SettingsView() {
     <div class="page page-narrow">
       <header class="page-head"><h1>Settings</h1></header>
       <section class="stack stack-tight" aria-label="Who you are">
-        <p>You are <strong dir="auto">${session.me.user_id}</strong> <${CopyButton} text=${session.me.user_id} label="Copy your id" /> ${session.isAdmin && html`<${Badge} kind="accent">Admin<//>`}</p>
+        <p class="row">You are <strong dir="auto">${session.me.user_id}</strong> <${CopyButton} text=${session.me.user_id} label="Copy your id" /> ${session.isAdmin && html`<${Badge} kind="accent">Admin<//>`}</p>
         <p class="section-help">Others share with you by this id.</p>
       </section>
       <section class="form-section" aria-labelledby="title-look">

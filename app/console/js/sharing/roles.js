@@ -8,7 +8,7 @@ const ON_AGENT = {
   owner: { name: "Owner", help: "May also delete it and say who has which role." },
 };
 const ON_THREAD = {
-  viewer: { name: "Viewer", help: "May read the thread, also as it goes on." },
+  viewer: { name: "Viewer", help: "May read the chat, also as it goes on." },
   editor: { name: "Editor", help: "May also write in it, stop answers, decide on tool calls and rename it. The agent has to be shared, too." },
   owner: { name: "Owner", help: "May also delete it and say who has which role." },
 };

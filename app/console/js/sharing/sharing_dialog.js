@@ -11,7 +11,7 @@ import { EVERYBODY, nameOf, problemWords, rolesOf, wordsOf } from "./roles.js";
 
 /** `onLeft()` is called when the user has given up the role that they had. */
 export function SharingDialog({ resourceType, resourceId, title = "", onClose, onChange, onLeft }) {
-  const name = title || (resourceType === "thread" ? "this thread" : resourceId);
+  const name = title || (resourceType === "thread" ? "this chat" : resourceId);
   return html`
     <${Dialog} title=${`Share ${name}`} onClose=${onClose}>
       <${Sharing} resourceType=${resourceType} resourceId=${resourceId} onChange=${onChange} onLeft=${() => {

@@ -2,8 +2,8 @@
 import { session } from "../session.js";
 
 const RANKS = ["user", "viewer", "editor", "owner"];
-const NO_AGENT = "You cannot write here: the agent of this thread was deleted, or is not shared with you.";
-const NO_EDITOR = "You may read this thread. To write in it, ask its owner for the role Editor.";
+const NO_AGENT = "You cannot write here: the agent of this chat was deleted, or is not shared with you.";
+const NO_EDITOR = "You may read this chat. To write in it, ask its owner for the role Editor.";
 
 /** Whether a role is at least this one. Admins may do everything. */
 const has = (role, needed) => session.isAdmin || RANKS.indexOf(role) >= RANKS.indexOf(needed);

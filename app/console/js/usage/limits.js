@@ -11,8 +11,8 @@ export const LIMITS = [
   { name: "requests_per_minute", label: "Requests a minute", help: "All requests to the API.", of: formatCount },
   { name: "runs", label: "Runs at once", help: "Answers that are being written, or wait for a person.", of: formatCount },
   { name: "streams", label: "Open streams", help: "Connections that follow what happens as it happens.", of: formatCount },
-  { name: "threads", label: "Threads", help: "All threads of the user.", of: formatCount },
-  { name: "thread_rows", label: "Length of a thread", help: "Messages and other entries of one thread's log.", of: formatCount },
+  { name: "threads", label: "Chats", help: "All chats of the user.", of: formatCount },
+  { name: "thread_rows", label: "Length of a chat", help: "Messages and other entries of one chat's log.", of: formatCount },
   { name: "files_bytes", label: "Files", help: "All files of the user together.", of: formatBytes },
   { name: "agent_versions", label: "Versions of agents", help: "Each change of an agent makes one.", of: formatCount },
 ];
