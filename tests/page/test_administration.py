@@ -257,8 +257,8 @@ async def test_a_failed_job_tells_its_reason_and_is_tried_again(site: Site, visi
     await page.goto(f"{site.url}/#/admin/jobs?status=failed")
     await expect(page.get_by_text("house cannot be reached.")).to_be_visible()
     found["data"] = []
-    await page.get_by_role("button", name="Try again: Summary of a thread").click()
-    await expect(page.get_by_text("Summary of a thread: queued again.")).to_be_visible()
+    await page.get_by_role("button", name="Try again: Summary of a chat").click()
+    await expect(page.get_by_text("Summary of a chat: queued again.")).to_be_visible()
     await expect(page.get_by_text("No job has failed.")).to_be_visible()
 
 

@@ -20,7 +20,7 @@ const WORDS = {
   "role.assign": "Gave a role",
   "role.remove": "Took a role away",
   sign_in: "Came without a valid key",
-  "thread.delete": "Deleted a thread",
+  "thread.delete": "Deleted a chat",
   "token.create": "Made a token",
   "token.delete": "Ended tokens",
   "tool.approve": "Approved a server's tools",
@@ -46,7 +46,7 @@ const KINDS = {
   key: ["a key", "keys"],
   provider: ["a provider", "providers"],
   role: ["a role", "roles"],
-  thread: ["a thread", "threads"],
+  thread: ["a chat", "chats"],
   token: ["a token", "tokens"],
   tool: ["a tool", "tools"],
   usage: ["usage", "usage"],
@@ -54,12 +54,12 @@ const KINDS = {
   webhook: ["a webhook", "webhooks"],
 };
 
-/** All kinds of resources. */
-export const RESOURCES = Object.keys(KINDS);
+/** All kinds of resources, with their words. */
+export const RESOURCES = Object.entries(KINDS).map(([value, [one]]) => ({ value, label: one.replace(/^(an?|the) /, "") }));
 
 const LOOKING = /^(get|list|search|follow|stream)_/;
 
-/** What was done, such as "Deleted a key", "Looked at threads of all users". */
+/** What was done, such as "Deleted a key", "Looked at chats of all users". */
 export function sentenceOf({ action, resource_type: kind, resource_id: id, operation, outcome }) {
   if (action !== "access") return WORDS[action] ?? action;
   const [one, all] = KINDS[kind] ?? ["something", "things"];

@@ -14,8 +14,8 @@ const LOOK_AGAIN_MS = 1500;
 
 const WHAT_GOES = [
   "their keys, tokens, roles, files and model calls, and so their part of the usage",
-  "their agents and threads that have no other owner",
-  "what they wrote in the threads of others: there it reads [erased], and summaries and generated titles are made anew",
+  "their agents and chats that have no other owner",
+  "what they wrote in the chats of others: there it reads [erased], and summaries and generated titles are made anew",
 ];
 
 /** `onErased` is called when the job has ended well. */
@@ -64,7 +64,7 @@ export function EraseUser({ userId, onClose, onErased }) {
       ? html`<form class="stack" onSubmit=${submit}>
           <p>This cannot be undone. What goes:</p>
           <ul class="plain-list">${WHAT_GOES.map((text) => html`<li key=${text}>${text}</li>`)}</ul>
-          <p>What agents answered in the threads of others stays. Backups and exports are not changed. The audit log keeps what happened, without the name.</p>
+          <p>What agents answered in the chats of others stays. Backups and exports are not changed. The audit log keeps what happened, without the name.</p>
           <${TextField} label=${`Type “${userId}” to confirm`} value=${typed} onInput=${setTyped} autoComplete="off" spellCheck=${false} autofocus=${true} />
           ${problem && html`<${Notice} problem=${problem} />`}
           <div class="row row-end"><${Button} onClick=${onClose}>Cancel<//>

@@ -1,8 +1,8 @@
 // Background jobs: words for them.
 
 export const KINDS = {
-  title: "Title of a thread",
-  summarize: "Summary of a thread",
+  title: "Title of a chat",
+  summarize: "Summary of a chat",
   retention: "Retention",
   erase_user: "Erasing a user",
   webhook: "Telling a webhook",

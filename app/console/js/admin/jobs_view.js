@@ -76,7 +76,7 @@ function JobList({ query }) {
 
 const columns = (reload) => [
   { label: "Job", cell: (job) => html`<span class="record-name">${KINDS[job.kind] ?? job.kind}</span>
-    ${job.thread_id && html`<div class="small"><a href=${href(`/threads/${job.thread_id}`)}>Open the thread</a></div>`}` },
+    ${job.thread_id && html`<div class="small"><a href=${href(`/threads/${job.thread_id}`)}>Open the chat</a></div>`}` },
   { label: "Status", cell: (job) => html`<${Badge} kind=${TONES[job.status]}>${job.status === "completed" ? "done" : job.status}<//>` },
   { label: "Attempts", isNumber: true, cell: (job) => job.attempts },
   { label: "Created", cell: (job) => html`<${RelativeTime} at=${job.created_at} />` },

@@ -38,7 +38,7 @@ export default function RunsView({ query }) {
   useFresh(() => pages.items.length <= 20 && !document.hidden && pages.reload(), { soonMs: SOON_MS });
   const go = (change) => navigate(href("/activity", { status, agent_id: agentId, ...change }));
   return html`<div class="page">
-    <${PageHead} title="Activity" text="Each answer of an agent is a run: these are the runs of all threads that you see." />
+    <${PageHead} title="Activity" text="Each answer of an agent is a run: these are the runs of all chats that you see." />
     <div class="row row-between">
       <${Segments} label="Which runs" options=${STATUSES} value=${status} onChange=${(value) => go({ status: value })} />
       <${Select} class="filter-select" aria-label="Agent" value=${agentId} options=${agentOptions(names, agentId)} onChange=${(value) => go({ agent_id: value })} />

@@ -16,7 +16,7 @@ import { UserLimits } from "./user_limits.js";
 
 const COLUMNS = [
   { label: "User", cell: (user) => html`<span class="record-name" dir="auto">${user.id}</span>` },
-  { label: "Threads", isNumber: true, cell: (user) => formatCount(user.threads) },
+  { label: "Chats", isNumber: true, cell: (user) => formatCount(user.threads) },
   { label: "Agents", isNumber: true, cell: (user) => formatCount(user.agents) },
   { label: "Files", isNumber: true, cell: (user) => (user.files === 0 ? "0" : `${formatCount(user.files)} (${formatBytes(user.files_bytes)})`) },
   { label: "Keys", isNumber: true, cell: (user) => formatCount(user.keys) },

@@ -16,7 +16,7 @@ const EVENTS = [
   { name: "run.failed", label: "An answer failed", help: "run.failed" },
   { name: "run.cancelled", label: "An answer was stopped", help: "run.cancelled" },
   { name: "run.waiting", label: "A call waits for a person", help: "run.waiting" },
-  { name: "thread.updated", label: "A thread changed", help: "thread.updated" },
+  { name: "thread.updated", label: "A chat changed", help: "thread.updated" },
 ];
 
 /** `names` are those of agents by their ids. */
@@ -54,7 +54,7 @@ export function WebhookForm({ webhook, names, onClose, onSaved }) {
     <form class="stack" onSubmit=${submit} noValidate>
       <${TextField} label="Address" type="url" mono=${true} help="An https address on the internet. It gets ids, and asks the API for the rest." value=${url} maxLength=${2000}
         error=${request.errors.url} autofocus=${true} onInput=${setUrl} />
-      ${isNew && html`<${SelectField} label="Agent" help="Whose threads it is told of." value=${agentId} options=${agents} error=${request.errors.agent_id} onChange=${setAgentId} />`}
+      ${isNew && html`<${SelectField} label="Agent" help="Whose chats it is told of." value=${agentId} options=${agents} error=${request.errors.agent_id} onChange=${setAgentId} />`}
       <fieldset class="stack stack-tight">
         <legend class="field-label">When</legend>
         ${EVENTS.map(({ name, label, help }) => html`<${Checkbox} key=${name} label=${label} help=${help} checked=${events.includes(name)} onChange=${(isOn) => toggle(name, isOn)} />`)}

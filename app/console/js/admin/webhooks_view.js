@@ -21,7 +21,7 @@ export default function WebhooksView() {
   const [open, setOpen] = useState(null);
   const close = () => setOpen(null);
   return html`<div class="page page-narrow">
-    <${PageHead} title="Webhooks" text="A webhook tells an address of yours what happens in the threads of an agent.">
+    <${PageHead} title="Webhooks" text="A webhook tells an address of yours what happens in the chats of an agent.">
       <${Button} kind="primary" icon="plus" onClick=${() => setOpen({ what: "new" })}>New webhook<//>
     <//>
     ${pages.problem && html`<${Notice} problem=${pages.problem} action=${{ label: "Try again", onClick: pages.reload }} />`}
