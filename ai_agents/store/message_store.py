@@ -8,7 +8,7 @@ from ai_agents.core.search_words import parse_query
 from ai_agents.store.database import Store, reading
 from ai_agents.store.messages import get_message, list_messages
 from ai_agents.store.search import search
-from ai_agents.store.search_candidates import Search
+from ai_agents.store.search_threads import Search
 
 
 class MessageStore(Store):

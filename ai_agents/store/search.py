@@ -1,8 +1,8 @@
 """Searching messages: in threads that one may read, best first.
 
-Of more than a thousand messages that fit, the newest thousand are put in order, so that every search ends soon. How
-well a message fits depends on that message alone: nothing is told of messages that one may not read, and an order
-stays the same from page to page.
+Of more than a thousand messages that fit, the newest thousand are put in order, so that every search ends soon; on
+PostgreSQL those of the newest threads, where one has very many. How well a message fits depends on that message alone:
+nothing is told of messages that one may not read, and an order stays the same from page to page.
 """
 
 import sqlite3
@@ -22,7 +22,7 @@ from ai_agents.core.table_rows import MessageRow
 from ai_agents.store import pages, search_candidates
 from ai_agents.store.messages import COLUMNS, to_public
 from ai_agents.store.models import MessageTable, ThreadTable
-from ai_agents.store.search_candidates import Search
+from ai_agents.store.search_threads import Search
 
 # A statement that takes longer is given up: others want the processor, too. SQLite looks at the time after so many of
 # its steps.
@@ -72,7 +72,8 @@ def search(connection: Connection, asked: Search, *, limit: int = 20, after: str
     joins = connection.in_nested_transaction()
     was: dict[str, str] = {}
     if joins:
-        now = select(*(func.current_setting(name).label(name) for name in settings))
+        changed = (*settings, *search_candidates.SETTINGS)
+        now = select(*(func.current_setting(name).label(name) for name in changed))
         was = {str(name): value for name, value in connection.execute(now).mappings().one().items()}
     search_candidates.set_for_now(connection, **settings)
     try:

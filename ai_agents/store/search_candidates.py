@@ -1,24 +1,23 @@
-"""Which messages fit a search: in few threads they are looked through, otherwise an index says where the words are.
+"""Which messages fit a search: in few threads they are looked through, in many an index says where the words are.
 
-On PostgreSQL a word that others use all the time makes its index slow, whether or not one's own messages have it. So
-the newest threads are looked through first. Where they have little, the index is asked, for a moment; where it takes
-longer, more threads are looked through, for a second at most.
+On SQLite that is FTS5, which is read from the newest message on until there is enough. PostgreSQL's GIN knows no order,
+and has the messages of all tenants, so of very many threads the newest are looked through first, for as long as that
+is the quickest way to a thousand hits (`search_costs`).
 """
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any, cast
 
 from sqlalchemy import (
     ColumnElement,
     Connection,
-    Float,
     Integer,
     Select,
+    String,
     Table,
     Text,
-    and_,
+    any_,
     column,
     func,
     literal,
@@ -28,30 +27,37 @@ from sqlalchemy import (
     union_all,
 )
 from sqlalchemy import cast as sql_cast
-from sqlalchemy.dialects.postgresql import TSQUERY
+from sqlalchemy.dialects.postgresql import ARRAY, TSQUERY
 from sqlalchemy.exc import DBAPIError
 
-from ai_agents.core.scopes import AgentScope
 from ai_agents.core.search_words import SearchQuery
-from ai_agents.store import search_index, visibility
-from ai_agents.store.models import MessageTable, ThreadTable
+from ai_agents.store import search_costs, search_index
+from ai_agents.store.models import MessageTable
+from ai_agents.store.search_matching import fits, score
+from ai_agents.store.search_threads import Piece, Search, ThreadReader
 
-# Of the messages that fit, so many are put in order: the newest.
+# Of the messages that fit, so many are put in order: the newest, of very many threads those of the newest.
 MOST_FOUND = 1_000
 # Up to so many threads with so many rows in their logs are looked through at once, which takes up to 100 ms.
 FEW_THREADS = 1_000
 FEW_ROWS = 4_000
-# With so many hits in the newest threads, a word is one that the user uses often.
-_OFTEN = 100
-_INDEX_MS = 300
+# Of further threads, so many rows at once.
+_MORE_ROWS = 10_000
+# What the index is given, and what is looked through after it.
+_INDEX_MS = 1_500
 _LOOK_FOR_S = 1.0
 # What an index is asked for. All that is asked is compared with what it finds.
 _MOST_PHRASES, _MOST_WORDS = 16, 32
-# What counts for the order.
-_MOST_SCORED = 8
 _CANCELLED = "57014"
+# PostgreSQL is to ask the index first, and for each message that fits whether one may read it; and it is to cut down
+# what the index names before it reads messages, whatever it takes the number of threads for.
+_BY_KEYS = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
+_BY_BITMAPS = {"random_page_cost": "10000"}
+# Bitmaps of a million messages.
+_MEMORY = {"work_mem": "32MB"}
+# What is changed until the transaction ends, besides `statement_timeout`.
+SETTINGS = (*_BY_KEYS, *_BY_BITMAPS, *_MEMORY)
 _MESSAGES = cast(Table, MessageTable.__table__).c
-_THREADS = cast(Table, ThreadTable.__table__).c
 # The expression of the index.
 _WORDS = func.array_to_tsvector(func.string_to_array(func.btrim(_MESSAGES.search), literal_column("'  '")))
 _FTS = table("message_search", column("rowid", Integer))
@@ -59,62 +65,91 @@ _NUMBERS = table("message_search_rows", column("id", Integer), column("message_i
 
 # A message's score and id: the higher, the better.
 Hit = tuple[int, str]
-# Threads, whether they are the last, and whether all messages are indexed.
-_Piece = tuple[list[str], bool, bool]
-
-
-@dataclass(frozen=True, slots=True)
-class Search:
-    """What is asked for. `user_id` None: in all threads; otherwise see `MessageStore.search`."""
-
-    query: SearchQuery
-    user_id: str | None
-    thread_id: str | None = None
-    agent_id: str | None = None
-    within: AgentScope | None = None
-    shared: bool = False
-
-    def threads(self) -> tuple[ColumnElement[bool], ...]:
-        """What is true of the threads that are searched."""
-        # As in lists, no temporary ones.
-        found: list[ColumnElement[bool]] = [_THREADS.expires_at.is_(None)]
-        if self.user_id is not None:
-            found.append(_THREADS.id.in_(visibility.resources_of("thread", self.user_id, shared=self.shared)))
-        if self.thread_id is not None:
-            found.append(_THREADS.id == self.thread_id)
-        if self.agent_id is not None:
-            found.append(_THREADS.agent_id == self.agent_id)
-        if self.within is not None:
-            found.append(_THREADS.agent_id.in_(self.within.agents))
-        return tuple(found)
 
 
 def find(connection: Connection, asked: Search) -> tuple[list[Hit], bool]:
     """The messages that fit, in no order, and whether there are no more, or as many as are looked for."""
-    pieces = _pieces(connection, asked)
-    threads, is_last, is_indexed = next(pieces)
-    hits, is_whole = _find(connection, asked, pieces, threads, is_last=is_last)
-    return hits, is_whole and is_indexed
+    reader = ThreadReader(connection, asked)
+    piece = reader.take(threads=FEW_THREADS, rows=FEW_ROWS)
+    if piece.is_last:
+        return _execute(connection, _newest(_in_threads(connection, asked.query, piece.threads))), reader.is_indexed
+    if connection.dialect.name == "sqlite":
+        return _execute(connection, _from_fts(asked)), reader.is_indexed
+    hits, is_whole = _Many(connection, asked, reader).find(piece)
+    return hits, is_whole and reader.is_indexed
 
 
-def _find(
-    connection: Connection, asked: Search, pieces: Iterator[_Piece], threads: list[str], *, is_last: bool
-) -> tuple[list[Hit], bool]:
-    if connection.dialect.name == "sqlite" and not is_last:
-        return _execute(connection, _from_fts(asked)), True
-    hits = _look_through(connection, asked.query, threads)
-    if is_last or len(hits) == MOST_FOUND:
-        return hits, True
-    if len(hits) < _OFTEN and (indexed := _ask_index(connection, asked)) is not None:
-        return indexed, True
-    until = time.monotonic() + _LOOK_FOR_S
-    for more, is_end, _ in pieces:
-        hits += _look_through(connection, asked.query, more, limit=MOST_FOUND - len(hits))
-        if is_end or len(hits) == MOST_FOUND:
-            break
-        if time.monotonic() > until:
-            return hits, False
-    return hits, True
+class _Many:
+    """A search in very many threads, on PostgreSQL."""
+
+    def __init__(self, connection: Connection, asked: Search, reader: ThreadReader) -> None:
+        self._connection = connection
+        self._asked = asked
+        self._reader = reader
+        words = {word for phrase in asked.query.phrases for word in phrase.split()}
+        self._words = sorted(words, key=len, reverse=True)[:_MOST_WORDS]
+        self._costs = search_costs.estimate(connection, asked, self._words)
+
+    def find(self, newest: Piece) -> tuple[list[Hit], bool]:
+        """The hits, and whether they are all, or a thousand. The first threads have been read."""
+        if not self._costs.is_rare:
+            return self._look_through(newest, may_ask=True)
+        indexed = self._ask_index(of_own=False)
+        return self._look_through(newest, may_ask=False) if indexed is None else (indexed, True)
+
+    def _look_through(self, piece: Piece, *, may_ask: bool) -> tuple[list[Hit], bool]:
+        """Look through the newest threads until the index is quicker, if it may be asked."""
+        hits: list[Hit] = []
+        threads = rows = 0
+        until = time.monotonic() + _LOOK_FOR_S
+        while True:
+            statement = _in_threads(self._connection, self._asked.query, piece.threads)
+            hits += _execute(self._connection, _of_newest_threads(statement, MOST_FOUND - len(hits)))
+            threads, rows, missing = threads + len(piece.threads), rows + piece.rows, MOST_FOUND - len(hits)
+            if piece.is_last or not missing:
+                return hits, True
+            of_own = self._costs.way_of_index(missing=missing, hits=len(hits), rows=rows, threads=threads)
+            if may_ask and of_own is not None:
+                if (indexed := self._ask_index(of_own=of_own)) is not None:
+                    return indexed, True
+                may_ask, until = False, time.monotonic() + _LOOK_FOR_S
+            if time.monotonic() > until:
+                return hits, False
+            # As many as are likely to have what is missing, and a quarter more.
+            likely = missing * rows * 5 // (4 * max(len(hits), 1))
+            piece = self._reader.take(rows=min(_MORE_ROWS, likely))
+
+    def _ask_index(self, *, of_own: bool) -> list[Hit] | None:
+        """What the index finds, with `of_own` cut down to one's own threads first; None where that takes too long."""
+        settings = {"statement_timeout": str(_INDEX_MS)} | _MEMORY
+        settings |= (_BY_KEYS if of_own or self._costs.is_rare else {}) | (_BY_BITMAPS if of_own else {})
+        try:
+            with self._connection.begin_nested():
+                set_for_now(self._connection, **settings)
+                return _execute(self._connection, self._from_tsvector(of_own=of_own))
+        except DBAPIError as error:
+            if was_cancelled(error):
+                return None
+            raise
+
+    def _from_tsvector(self, *, of_own: bool) -> Select[Any]:
+        wanted: ColumnElement[Any] = sql_cast(
+            sql_cast(literal(" & ".join(f"'{word}'" for word in self._words)), Text), TSQUERY
+        )
+        user_id = self._asked.user_id
+        conditions = []
+        if of_own and user_id is not None:
+            own = func.array(self._asked.readable(user_id).scalar_subquery(), type_=ARRAY(String))
+            conditions.append(_MESSAGES.thread_id == any_(own))
+            # It takes an unknown query for one that names many messages.
+            wanted = select(wanted).scalar_subquery()
+        # As in the partial index.
+        conditions += [_MESSAGES.search != literal_column("''"), _WORDS.op("@@")(wanted)]
+        columns = _MESSAGES.id, _MESSAGES.thread_id, score(self._asked.query.phrases, "postgresql").label("score")
+        # With an offset it is executed by itself: who may read a message is asked of what fits alone.
+        found = select(*columns).where(*conditions, fits(self._asked.query, "postgresql")).offset(0).subquery()
+        statement = select(found.c.id, found.c.score).where(found.c.thread_id.in_(self._asked.threads()))
+        return statement.order_by(found.c.thread_id.desc(), found.c.id.desc()).limit(MOST_FOUND)
 
 
 def set_for_now(connection: Connection, **settings: str) -> None:
@@ -127,77 +162,31 @@ def was_cancelled(error: DBAPIError) -> bool:
     return getattr(error.orig, "sqlstate", None) == _CANCELLED
 
 
-def _pieces(connection: Connection, asked: Search) -> Iterator[_Piece]:
-    """All threads that are searched, few at a time, the newest first."""
-    before: str | None = None
-    while True:
-        statement = select(_THREADS.id, _THREADS.last_seq, search_index.INCOMPLETE).where(*asked.threads())
-        if before is not None:
-            statement = statement.where(_THREADS.id < before)
-        rows = connection.execute(statement.order_by(_THREADS.id.desc()).limit(FEW_THREADS + 1)).all()
-        threads: list[str] = []
-        count = 0
-        for row in rows[:FEW_THREADS]:
-            count += row.last_seq
-            if threads and count > FEW_ROWS:
-                break
-            threads.append(row.id)
-        is_last = len(threads) == len(rows)
-        yield threads, is_last, not any(row.incomplete for row in rows)
-        if is_last:
-            return
-        before = threads[-1]
-
-
-def _look_through(
-    connection: Connection, query: SearchQuery, threads: Sequence[str], *, limit: int = MOST_FOUND
-) -> list[Hit]:
-    if not threads:
-        return []
-    fits = _MESSAGES.thread_id.in_(threads), _fits(query, connection.dialect.name)
-    return _execute(connection, _newest(_columns(query, connection.dialect.name).where(*fits), limit))
-
-
-def _ask_index(connection: Connection, asked: Search) -> list[Hit] | None:
-    """What PostgreSQL's index finds; None where that takes too long."""
-    was = connection.scalar(select(func.current_setting("statement_timeout")))
-    try:
-        with connection.begin_nested():
-            set_for_now(connection, statement_timeout=str(_INDEX_MS))
-            hits = _execute(connection, _from_tsvector(asked))
-            set_for_now(connection, statement_timeout=str(was))
-    except DBAPIError as error:
-        if was_cancelled(error):
-            return None
-        raise
-    return hits
-
-
 def _execute(connection: Connection, statement: Select[Any]) -> list[Hit]:
-    return [(score, message_id) for message_id, score in connection.execute(statement)]
+    return [(found, message_id) for message_id, found in connection.execute(statement)]
 
 
 def _columns(query: SearchQuery, dialect: str) -> Select[Any]:
-    return select(_MESSAGES.id, _score(query.phrases, dialect).label("score"))
+    return select(_MESSAGES.id, score(query.phrases, dialect).label("score"))
 
 
-def _fits(query: SearchQuery, dialect: str) -> ColumnElement[bool]:
-    """Whether a message in a history has all that is asked for."""
-    find = func.instr if dialect == "sqlite" else func.strpos
-    has = [find(_MESSAGES.search, phrase) > 0 for phrase in query.phrases]
-    has_not = [find(_MESSAGES.search, phrase) == 0 for phrase in query.excluded]
-    return and_(_MESSAGES.seq.is_not(None), *has, *has_not)
+def _in_threads(connection: Connection, query: SearchQuery, threads: Sequence[str]) -> Select[Any]:
+    dialect = connection.dialect.name
+    among: Any = threads
+    if dialect == "postgresql":
+        # One parameter, however many they are.
+        among = select(func.unnest(literal(list(threads), ARRAY(String))))
+    return _columns(query, dialect).where(_MESSAGES.thread_id.in_(among), fits(query, dialect))
 
 
-def _from_tsvector(asked: Search) -> Select[Any]:
-    words = sorted({word for phrase in asked.query.phrases for word in phrase.split()}, key=len, reverse=True)
-    wanted = " & ".join(f"'{word}'" for word in words[:_MOST_WORDS])
-    indexed = _WORDS.op("@@")(sql_cast(sql_cast(literal(wanted), Text), TSQUERY))
-    # As in the partial index.
-    has_words = _MESSAGES.search != literal_column("''")
-    of_threads = MessageTable.thread_id.in_(_threads_of(asked))
-    fits = _fits(asked.query, "postgresql")
-    return _newest(_columns(asked.query, "postgresql").where(has_words, indexed, of_threads, fits))
+def _newest(statement: Select[Any]) -> Select[Any]:
+    return statement.order_by(_MESSAGES.id.desc()).limit(MOST_FOUND)
+
+
+def _of_newest_threads(statement: Select[Any], limit: int) -> Select[Any]:
+    # With an offset, PostgreSQL does not read all messages in this order to find the few that are missing.
+    found = statement.add_columns(_MESSAGES.thread_id).offset(0).subquery()
+    return select(found.c.id, found.c.score).order_by(found.c.thread_id.desc(), found.c.id.desc()).limit(limit)
 
 
 def _from_fts(asked: Search) -> Select[Any]:
@@ -207,48 +196,22 @@ def _from_fts(asked: Search) -> Select[Any]:
     numbered = _NUMBERS.c.id == _FTS.c.rowid
     match = literal_column("message_search").op("MATCH")(wanted)
     # Without the sign SQLite would go through all messages of these threads, and ask FTS5 for each.
-    of_threads = literal_column("+messages.thread_id", Text).in_(_threads_of(asked))
-    fits = _fits(asked.query, "sqlite"), of_threads
+    of_threads = literal_column("+messages.thread_id", Text).in_(asked.threads())
+    that_fit = fits(asked.query, "sqlite"), of_threads
     of_number = _MESSAGES.id == _NUMBERS.c.message_id
     in_fts = (
         _columns(asked.query, "sqlite")
         .select_from(_FTS.join(_NUMBERS, numbered).join(MessageTable, of_number))
-        .where(match, *fits)
+        .where(match, *that_fit)
         .order_by(_FTS.c.rowid.desc())
         .limit(MOST_FOUND)
     )
     row = literal_column("messages.rowid", Integer)
     not_yet = (
         _columns(asked.query, "sqlite")
-        .where(row > literal_column(search_index.FED, Integer), *fits)
+        .where(row > literal_column(search_index.FED, Integer), *that_fit)
         .order_by(row.desc())
         .limit(MOST_FOUND)
     )
     both = union_all(*(select(each.subquery()) for each in (in_fts, not_yet))).subquery()
     return select(both.c.id, both.c.score)
-
-
-def _threads_of(asked: Search) -> Select[str]:
-    return select(ThreadTable.id).where(*asked.threads())
-
-
-def _newest(statement: Select[Any], limit: int = MOST_FOUND) -> Select[Any]:
-    return statement.order_by(_MESSAGES.id.desc()).limit(limit)
-
-
-def _score(phrases: Sequence[str], dialect: str) -> ColumnElement[int]:
-    """How well a message fits, in millionths: how often it has each phrase, for its length.
-
-    This is BM25 (k1 1.2, b 0.75, a mean of 600 characters) without the rarity of the words, which would tell of the
-    messages of others.
-    """
-    # PostgreSQL knows the bytes of a text, and has to count its characters.
-    in_bytes = dialect == "postgresql"
-    size = func.octet_length if in_bytes else func.length
-    length = sql_cast(size(_MESSAGES.search), Float)
-    score: ColumnElement[Any] = literal(0.0)
-    for phrase in phrases[:_MOST_SCORED]:
-        left = size(func.replace(_MESSAGES.search, phrase, literal_column("''")))
-        often = (length - left) / len(phrase.encode() if in_bytes else phrase)
-        score = score + often / (often + 0.3 + length * (0.9 / 600))
-    return sql_cast(score * 1_000_000, Integer)

@@ -1,6 +1,6 @@
 """What a user sees, as conditions and subqueries for the statements of others."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, Select, exists, select, true, union
@@ -21,17 +21,20 @@ def newest_visible(
     before_id: str | None,
     limit: int,
     shared: bool,
+    columns: Sequence[ColumnElement[Any]] = (RoleAssignmentTable.__table__.c.resource_id,),
 ) -> Select[*tuple[Any, ...]]:
     """Ids of the newest `limit` resources on which the user has a role, and of agents that are listed for every user.
 
-    With `shared`, also of all other agents and threads on which every user has a role.
+    With `shared`, also of all other agents and threads on which every user has a role. `columns`: these in place of
+    ids.
     Ids are UUIDv7, so they are in the order of creation. The user's roles and those of every user are each read along
     an index, only as far as the page needs.
     """
 
     def along(role_of: str, *more: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
         statement = (
-            select(RoleAssignmentTable.resource_id)
+            select(*columns)
+            .select_from(RoleAssignmentTable)
             .join(model, model.id == RoleAssignmentTable.resource_id)
             .where(
                 RoleAssignmentTable.user_id == role_of,
@@ -44,14 +47,14 @@ def newest_visible(
             .limit(limit)
         )
         # As subqueries, since not every database allows a LIMIT within a UNION.
-        return select(statement.subquery().c.resource_id)
+        return select(statement.subquery())
 
     if shared:
-        return select(union(along(user_id), along(EVERYBODY)).subquery().c.resource_id)
+        return select(union(along(user_id), along(EVERYBODY)).subquery())
     if resource_type != "agent":
         return along(user_id)
     listed = along(EVERYBODY, RoleAssignmentTable.listed.is_(true()))
-    return select(union(along(user_id), listed).subquery().c.resource_id)
+    return select(union(along(user_id), listed).subquery())
 
 
 def resources_of(resource_type: ResourceType, user_id: str, *, shared: bool = False) -> Select[*tuple[str]]:

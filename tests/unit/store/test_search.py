@@ -17,13 +17,15 @@ from ai_agents.core.scopes import AgentScope
 from ai_agents.core.search_rows import SearchPage
 from ai_agents.core.search_words import fold, parse_query
 from ai_agents.core.types import TextPart
-from ai_agents.store import search, search_candidates, search_index
+from ai_agents.store import search, search_candidates, search_costs, search_index
 from ai_agents.store.database import Database
 from ai_agents.store.message_store import MessageStore
 from ai_agents.store.messages import insert_message, place_message
 from ai_agents.store.models import MessageTable
 from ai_agents.store.pages import encode_cursor
 from ai_agents.store.roles import RoleStore
+from ai_agents.store.search_costs import Costs
+from ai_agents.store.search_threads import Search
 from ai_agents.store.threads import ThreadStore, create_thread
 from tests.support.examples import FUZZ
 
@@ -57,6 +59,28 @@ def some_query(chance: random.Random) -> str:
     return " ".join([words[0], *(chance.choice(("", "-")) + word for word in words[1:])])
 
 
+def _look_through(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(search_candidates, "FEW_THREADS", 1_000)
+
+
+def _ask_index(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(search_candidates, "FEW_THREADS", 0)
+
+
+def _look_then_ask_index(patch: pytest.MonkeyPatch, *, of_own: bool | None) -> None:
+    """None: look on, a few threads at a time."""
+    patch.setattr(search_candidates, "FEW_THREADS", 1)
+    patch.setattr(search_candidates, "_MORE_ROWS", 11)
+    patch.setattr(Costs, "is_rare", False)
+    patch.setattr(Costs, "way_of_index", lambda _self, **_known: of_own)
+
+
+def _ways(database: Database) -> list[Callable[[pytest.MonkeyPatch], None]]:
+    """All ways of a search: PostgreSQL has more than SQLite."""
+    more = [partial(_look_then_ask_index, of_own=of_own) for of_own in (True, False, None)]
+    return [_look_through, _ask_index, *(more if database.dialect == "postgresql" else ())]
+
+
 async def test_what_is_found_is_the_same_in_every_way_and_nothing_of_others(
     database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -78,10 +102,11 @@ async def test_what_is_found_is_the_same_in_every_way_and_nothing_of_others(
         for _ in range(40 if FUZZ else 4):
             q, user_id = some_query(chance), chance.choice(("ann", "bob"))
             wanted, found = expected(texts[user_id], q), []
-            for few in (1_000, 0):
-                monkeypatch.setattr(search_candidates, "FEW_THREADS", few)
-                found = await ids(store, q, user_id)
-                assert (set(found), len(found)) == (wanted, len(wanted)), (q, few)
+            for way in _ways(database):
+                with monkeypatch.context() as patch:
+                    way(patch)
+                    found = await ids(store, q, user_id)
+                assert (set(found), len(found)) == (wanted, len(wanted)), (q, way)
             assert found == await _by_score(store, q, user_id), "the order is that of one page"
 
     await write()
@@ -211,9 +236,10 @@ async def test_messages_of_older_versions_are_found_once_they_are_indexed(
     assert await ids(store, "blue", None) == [new]
 
     assert [await database.write(search_index.fill) for _ in range(4)] == [2, 2, 1, 0]
-    for few in (1_000, 0):
-        monkeypatch.setattr(search_candidates, "FEW_THREADS", few)
-        page = await store.search("blue")
+    for way in _ways(database):
+        with monkeypatch.context() as patch:
+            way(patch)
+            page = await store.search("blue")
         assert (len(page["data"]), page.get("incomplete")) == (6, None)
 
 
@@ -231,7 +257,7 @@ async def test_no_text_fails_the_transaction_of_its_message(
     said = of()
     message_id = await database.write(lambda c: _say(c, thread_id, said, 1), long=True)
     await database.write(search_index.tend, long=True)
-    monkeypatch.setattr(search_candidates, "FEW_THREADS", 0)
+    _ask_index(monkeypatch)
 
     assert await ids(MessageStore(database), fold(said).split()[-1], None) == [message_id]
     await ThreadStore(database).delete(thread_id)
@@ -269,3 +295,89 @@ async def test_a_page_has_whole_messages_with_their_thread_and_snippet(database:
     snippet = {"text": "Die Straße nach Köln", "marks": [[4, 10], [16, 20]]}
     thread_name = {"id": thread["id"], "title": "Trips"}
     assert page == {"data": [{"message": message, "thread": thread_name, "snippet": snippet}], "next": None}
+
+
+async def test_of_many_hits_in_many_threads_every_way_finds_the_same_and_rights_count_at_once(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(postgresql_url)
+    threads, roles, store = ThreadStore(database), RoleStore(database), MessageStore(database)
+    agent = await AgentStore(database).create("a")
+    own, of_bob = [], []
+    for number in range(6):
+        said: list[Any] = [{"role": "user", "content": f"blue {number} {each}"} for each in range(4)]
+        own.append(await threads.create(agent["id"], messages=said, owner_id="ann"))
+        of_bob.append(await threads.create(agent["id"], messages=said, owner_id="bob"))
+    await roles.assign("ann", "viewer", "thread", of_bob[5]["id"])
+    monkeypatch.setattr(search_candidates, "MOST_FOUND", 10)
+
+    async def found() -> list[tuple[str, str]]:
+        data = (await store.search("blue", user_id="ann", limit=100))["data"]
+        return sorted((hit["thread"]["id"], hit["message"]["content"]) for hit in data)
+
+    async def in_every_way() -> list[tuple[str, str]]:
+        each_way = []
+        for way in _ways(database)[1:]:
+            with monkeypatch.context() as patch:
+                way(patch)
+                each_way.append(await found())
+        assert [each for each in each_way if each != each_way[0]] == []
+        return each_way[0]
+
+    newest = [(each["id"], f"blue {number} {n}") for each, number in ((own[5], 5), (of_bob[5], 5)) for n in range(4)]
+    assert await in_every_way() == sorted([*newest, *((own[4]["id"], f"blue 4 {n}") for n in (2, 3))])
+    (role,) = [r for r in (await roles.list("thread", of_bob[5]["id"]))["data"] if r["user_id"] == "ann"]
+    await roles.remove(role["id"])
+    await threads.delete(own[5]["id"])
+    assert {thread_id for thread_id, _ in await in_every_way()} == {own[4]["id"], own[3]["id"], own[2]["id"]}
+    await database.close()
+
+
+async def test_where_the_index_takes_too_long_threads_are_looked_through(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(postgresql_url)
+    agent = await AgentStore(database).create("a")
+    for _ in range(3):
+        said: list[Any] = [{"role": "user", "content": "blue"}]
+        await ThreadStore(database).create(agent["id"], messages=said, owner_id="ann")
+    slow = select(func.pg_sleep(20), func.pg_sleep(20))
+    monkeypatch.setattr(search_candidates._Many, "_from_tsvector", lambda _self, **_how: slow)
+    monkeypatch.setattr(search_candidates, "_INDEX_MS", 20)
+    for way in (_ask_index, partial(_look_then_ask_index, of_own=True)):
+        with monkeypatch.context() as patch:
+            way(patch)
+            page = await MessageStore(database).search("blue", user_id="ann")
+        assert (len(page["data"]), page.get("incomplete")) == (3, None)
+    await database.close()
+
+
+def test_the_way_is_the_quickest_by_how_often_words_are_and_how_many_hits_there_were() -> None:
+    seen = {"missing": 1_000, "rows": 4_000, "threads": 200}
+    assert Costs(1e6, 1e-5, 10_000).is_rare
+    assert Costs(0.0, 0.0, 10_000).is_rare, "without statistics"
+    frequent = Costs(1e6, 0.2, 10_000)
+    assert not frequent.is_rare
+    assert frequent.way_of_index(hits=800, **seen) is None, "the newest are soon enough"
+    assert frequent.way_of_index(hits=1, **seen) is True, "others have it, too"
+    assert Costs(1e6, 0.01, 10_000).way_of_index(hits=0, **seen) is False
+    assert Costs(1e9, 0.2, 2_000).way_of_index(hits=0, **seen) is None, "the index would take minutes"
+    assert Costs(1e6, 0.01, None).way_of_index(hits=1, **seen) is False, "all threads are searched"
+
+
+async def test_how_often_words_are_is_known_from_what_the_database_has_counted(postgresql_url: str) -> None:
+    database = Database(postgresql_url)
+    agent = await AgentStore(database).create("a")
+    said: list[Any] = [{"role": "user", "content": f"blue{' sea' * (n % 4 == 0)}"} for n in range(200)]
+    await ThreadStore(database).create(agent["id"], messages=said, owner_id="ann")
+    asked = Search(parse_query("x"), "ann")
+
+    async def costs(*words: str) -> Costs:
+        return await database.read(lambda c: search_costs.estimate(c, asked, words))
+
+    assert await costs("blue") == Costs(0.0, 0.0, 1)
+    await database.write(lambda c: c.execute(text("ANALYZE messages")))
+    both, nowhere = await costs("blue", "sea"), await costs("nowhere")
+    assert (both.messages, round(both.part, 3)) == (200.0, 0.25)
+    assert nowhere.part < 0.03
+    await database.close()
