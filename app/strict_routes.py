@@ -3,9 +3,9 @@
 import inspect
 from collections.abc import Callable, Iterator
 from functools import wraps
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Depends, Request
+from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from fastapi.security import APIKeyQuery
@@ -15,6 +15,7 @@ from app.problems import MAX_NAME
 
 # How a parameter begins that names a key of metadata. `metadata.KEY` stands in the document for all of them.
 METADATA = "metadata."
+_REQUEST = "_request"
 
 
 class StrictRoute(APIRoute):
@@ -35,29 +36,29 @@ class StrictRoute(APIRoute):
         return name.startswith(METADATA) and f"{METADATA}KEY" in self._known
 
     def _with_a_last_look(self, endpoint: Callable[..., Any]) -> Callable[..., Any]:
-        """The function with one more dependency, its last, which looks at the query."""
-
-        async def refuse_unknown(request: Request) -> None:
-            if request.scope["query_string"] and (
-                unknown := {name for name in request.query_params.keys() - self._known if not self._is_metadata(name)}
-            ):
-                raise InvalidFields(
-                    [
-                        {"loc": ["query", name[:MAX_NAME]], "msg": "is not known here"}
-                        for name in sorted(unknown)[:MAX_ERRORS]
-                    ]
-                )
-
-        @wraps(endpoint)
-        async def looked_at(*, _query: None, **arguments: Any) -> Any:
-            return await endpoint(**arguments)
+        """The function, which is called once the query was looked at."""
 
         signature = inspect.signature(endpoint)
-        last = inspect.Parameter(
-            "_query", inspect.Parameter.KEYWORD_ONLY, annotation=Annotated[None, Depends(refuse_unknown)]
-        )
-        looked_at.__signature__ = signature.replace(parameters=[*signature.parameters.values(), last])  # type: ignore[attr-defined]  # what `inspect` reads first
+        # FastAPI gives the request to one parameter of a function.
+        own = next((each.name for each in signature.parameters.values() if each.annotation is Request), None)
+
+        @wraps(endpoint)
+        async def looked_at(**arguments: Any) -> Any:
+            self._refuse_unknown(arguments.pop(_REQUEST) if own is None else arguments[own])
+            return await endpoint(**arguments)
+
+        if own is None:
+            added = inspect.Parameter(_REQUEST, inspect.Parameter.KEYWORD_ONLY, annotation=Request)
+            signature = signature.replace(parameters=[*signature.parameters.values(), added])
+        looked_at.__signature__ = signature  # type: ignore[attr-defined]  # what `inspect` reads first
         return looked_at
+
+    def _refuse_unknown(self, request: Request) -> None:
+        if request.scope["query_string"] and (
+            unknown := {name for name in request.query_params.keys() - self._known if not self._is_metadata(name)}
+        ):
+            refused = sorted(unknown)[:MAX_ERRORS]
+            raise InvalidFields([{"loc": ["query", name[:MAX_NAME]], "msg": "is not known here"} for name in refused])
 
 
 def _query_names(dependant: Dependant) -> Iterator[str]:

@@ -33,7 +33,8 @@ def seconds_of_id(value: str) -> int:
 
 def utc_now() -> str:
     """The time in `TIME_FORMAT`."""
-    return datetime.now(UTC).strftime(TIME_FORMAT)
+    # A turn asks for it eight times; `strftime` takes almost twice as long.
+    return datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def seconds_since(time: str) -> float:

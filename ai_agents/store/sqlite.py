@@ -55,7 +55,7 @@ class SqliteBackend:
         in_memory = database_file(url) is None
         make_file(url)
         self._lock = asyncio.Lock()
-        self._write_engine = open_engine(url, pool_size=1, in_memory=in_memory)
+        self._write_engine = open_engine(url, pool_size=1, in_memory=in_memory, writes=True)
         self._writer = HeldConnection(self._write_engine, begin="BEGIN IMMEDIATE")
         self._writing = ThreadPoolExecutor(1, thread_name_prefix="sqlite-writer")
         self._jobs: deque[_Job] = deque()
