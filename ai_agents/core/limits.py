@@ -19,7 +19,7 @@ LIMIT_NAMES: tuple[LimitName, ...] = get_args(LimitName)
 class UserLimits(TypedDict):
     """All limits of one user.
 
-    `runs` are under way at once, `thread_rows` are of one thread, `cost_per_day` is in US dollars.
+    `runs` are under way at once, `thread_rows` are those of a thread's log, `cost_per_day` is in US dollars.
     """
 
     requests_per_minute: int | None

@@ -182,7 +182,7 @@ class MessageAdmission:
                 parts=attach(connection, request.user_id, placed, is_admin=request.is_admin, within=request.within),
             )
         _require_right(connection, request, found)
-        totals.require_rows(limits, seq, used=seq - 1)
+        totals.require_rows_in(connection, request.thread_id, limits, seq, added=1)
         if found.active_run_id is None:
             _require_run(limits, found.runs_at_once)
         if found.active_run_id is None and not terms.has_slot:

@@ -165,7 +165,7 @@ def append(
         raise ThreadBusy(run_id=active["id"])
     drafts = from_messages(connection, messages, user_id=user_id, known_files=known_files)
     first = thread_log.reserve(connection, thread_id, len(drafts))
-    totals.require_rows(limits, first + len(drafts) - 1, used=first - 1)
+    totals.require_rows_in(connection, thread_id, limits, first + len(drafts) - 1, added=len(drafts))
     insert(connection, thread_id, drafts, after_seq=first - 1)
 
 

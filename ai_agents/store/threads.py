@@ -147,7 +147,7 @@ def update_thread(
     connection.execute(update(ThreadTable).where(ThreadTable.id == thread_id).values(values))
     thread = get_thread(connection, thread_id)
     seq = thread_log.append(connection, thread_id, Entry("thread.updated", facts={"thread": to_fields(thread)}))
-    totals.require_rows(limits, seq, used=seq - 1)
+    totals.require_rows_in(connection, thread_id, limits, seq, added=1)
     return thread, version + 1
 
 

@@ -16,6 +16,7 @@ from sqlalchemy.orm import InstrumentedAttribute
 
 from ai_agents.core.exceptions import QuotaExceeded
 from ai_agents.core.limits import UserLimits
+from ai_agents.store import thread_log
 from ai_agents.store.access_tables import RoleAssignmentTable
 from ai_agents.store.models import AgentVersionTable, ThreadTable
 from ai_agents.store.user_tables import UserTotalsTable
@@ -88,22 +89,35 @@ def payers_of_versions(connection: Connection, agent_id: str) -> Mapping[str, in
 
 
 def longest_thread(connection: Connection, user_id: str) -> int:
-    """The rows of the longest of the newest thousand threads that count for the user."""
+    """The rows of the longest log of the newest thousand threads that count for the user."""
     newest = (
-        select(ThreadTable.last_seq)
+        select((ThreadTable.last_seq - ThreadTable.trimmed_seq).label("rows"))
         .where(ThreadTable.counted_for == user_id)
         .order_by(ThreadTable.id.desc())
         .limit(_NEWEST_THREADS)
         .subquery()
     )
-    return int(connection.scalar(select(func.max(newest.c.last_seq))) or 0)
+    return int(connection.scalar(select(func.max(newest.c.rows))) or 0)
 
 
-def require_rows(limits: UserLimits, rows: int, *, used: int = 0) -> None:
-    """Raises `QuotaExceeded` where a thread would have so many rows, and more than this user may write to."""
+def require_rows(limits: UserLimits, rows: int) -> None:
+    """Raises `QuotaExceeded` where a new thread would have so many rows, and more than this user may write to."""
     most = limits["thread_rows"]
     if most is not None and rows > most:
-        raise QuotaExceeded("thread_rows", used=used, limit=most)
+        raise QuotaExceeded("thread_rows", used=0, limit=most)
+
+
+def require_rows_in(connection: Connection, thread_id: str, limits: UserLimits, last_seq: int, *, added: int) -> None:
+    """As `require_rows`, of a thread to which so many rows are added, up to this number.
+
+    Rows that retention has removed do not count. How many they are is asked only where the numbers go beyond the limit.
+    """
+    most = limits["thread_rows"]
+    if most is None or last_seq <= most:
+        return
+    rows = last_seq - thread_log.trimmed_seq(connection, thread_id)
+    if rows > most:
+        raise QuotaExceeded("thread_rows", used=rows - added, limit=most)
 
 
 def _to_totals(row: Row[Any]) -> Totals:

@@ -15,6 +15,7 @@ from ai_agents.workers.erasure import request_erasure
 from tests.api.service import Service, check_problem, give_role, make_agent, make_thread, open_service, settings_for
 from tests.present import present
 from tests.support.redis_server import RedisServer
+from tests.support.trimming import trim_logs
 
 AT_ONCE = 20
 
@@ -187,6 +188,16 @@ async def test_a_thread_has_no_more_rows_than_its_writers_may_write(service: Ser
         await alice.post(f"/threads/{thread['id']}/fork", json={"message_id": last["id"]}), 429, "quota_exceeded"
     )
     assert told["quota"] == "thread_rows"
+    check_problem(await alice.post(path, json={"content": "Hello!"}), 429, "quota_exceeded")
+
+    # What retention has removed of the log counts no longer: all but its last row.
+    await trim_logs(service.container.conn.database)
+    assert (await alice.get("/me")).json()["limits"]["thread_rows"]["used"] == 1
+    assert (await alice.post(path, json={"content": "Hello!"})).status_code == 201
+    assert (await alice.patch(f"/threads/{thread['id']}", json={"title": "T"})).status_code == 200
+    told = check_problem(await alice.post(path, json={"content": "Hello!"}), 429, "quota_exceeded")
+    assert (told["used"], told["limit"]) == (5, 5)
+    assert (await alice.get("/me")).json()["limits"]["thread_rows"]["used"] == 5
 
 
 async def test_a_repeated_request_is_answered_past_the_quota(service: Service) -> None:
