@@ -1,6 +1,6 @@
 """A stored response: the rows of a run's log that it consists of, and what its request asked for."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -136,16 +136,23 @@ def _find_wait(connection: Connection, thread_id: str, asked_id: ResponseId) -> 
 
 def _rows_of(connection: Connection, thread_id: str, asked_id: ResponseId) -> list[LogRow]:
     """The rows after its beginning, up to its end or the newest. Raises `LogTrimmed`."""
-    seq = asked_id.after_seq or max(0, thread_log.first_of_run(connection, thread_id, asked_id.run_id) - 1)
-    found: list[LogRow] = []
+    begins = asked_id.after_seq or max(0, thread_log.first_of_run(connection, thread_id, asked_id.run_id) - 1)
+    found = list(_rows_after(connection, thread_id, asked_id.run_id, begins))
+    if not found or found[0].seq != begins + 1 or len(found) > _ROWS_PER_QUERY:
+        # They may have gone since it was looked where they begin.
+        thread_log.require_rows_after(connection, thread_id, begins)
+    return found
+
+
+def _rows_after(connection: Connection, thread_id: str, run_id: str, seq: int) -> Iterator[LogRow]:
     while True:
-        page = thread_log.list_after(connection, thread_id, seq, run_id=asked_id.run_id, limit=_ROWS_PER_QUERY)
+        page = thread_log.list_after(connection, thread_id, seq, run_id=run_id, limit=_ROWS_PER_QUERY)
         for row in page:
-            found.append(row)
+            yield row
             if _ends(row):
-                return found
+                return
         if len(page) < _ROWS_PER_QUERY:
-            return found
+            return
         seq = page[-1].seq
 
 
