@@ -26,6 +26,15 @@ def end_at_once_on_signals() -> None:
             signal.signal(number, _end if os.getpid() == 1 else signal.SIG_DFL)
 
 
+def clean_up_on_sigterm() -> None:
+    """From now on SIGTERM ends the process as Ctrl+C does: what is half written is removed first."""
+    signal.signal(signal.SIGTERM, _leave_in_order)
+
+
+def _leave_in_order(number: int, _frame: FrameType | None) -> None:
+    sys.exit(_BY_SIGNAL + number)
+
+
 def _end(number: int, _frame: FrameType | None) -> None:
     end_at_once(number)
 

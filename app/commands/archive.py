@@ -8,8 +8,10 @@ keys/…          the key files of the service, if they were asked for
 end.json        how many members there were, and a hash of them all
 """
 
+import gzip
 import hashlib
 import io
+import lzma
 import re
 import tarfile
 import zlib
@@ -170,7 +172,7 @@ def _opened(path: Path) -> Generator[tarfile.TarFile]:
     try:
         with tarfile.open(path, "r:*") as tar:
             yield tar
-    except (tarfile.TarError, EOFError, zlib.error, ValueError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, gzip.BadGzipFile, lzma.LZMAError, ValueError) as error:
         raise CommandFailed(f"{path} is no backup, or is damaged.") from error
 
 

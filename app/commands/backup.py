@@ -19,7 +19,9 @@ def _back_up(arguments: argparse.Namespace) -> None:
     from ai_agents.store import audit
     from ai_agents.store.migrate import is_usable
     from app.commands.backups import back_up, keys_left_out
+    from app.signals import clean_up_on_sigterm
 
+    clean_up_on_sigterm()
     make_private_files()
     settings = read_settings()
     path = arguments.file or Path(f"ai-agents-{datetime.now(UTC):%Y%m%dT%H%M%SZ}.tar.gz")
@@ -49,7 +51,9 @@ def _restore(arguments: argparse.Namespace) -> None:
     import asyncio
 
     from app.commands.backups import check, restore
+    from app.signals import clean_up_on_sigterm
 
+    clean_up_on_sigterm()
     make_private_files()
     if arguments.check:
         with Progress() as progress:
@@ -66,6 +70,11 @@ def _restore(arguments: argparse.Namespace) -> None:
     )
     if done["missing"]:
         note(f"Not in the folder of files, though the database names them: {counted(done['missing'], 'file')}.")
+    if done["closed"]:
+        note(
+            f"The encryption key of these settings does not open {counted(done['closed'], 'secret')} of the database: "
+            "give the service the key of then (AI_AGENTS_ENCRYPTION_KEY, or its file) before you start it."
+        )
 
 
 BACKUP = Command(

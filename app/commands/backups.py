@@ -22,6 +22,8 @@ from app.commands import archive
 from app.commands.archive import DATABASE, FILES, FORMAT, HEAD, KEYS, ArchiveWriter, Head, Tell, Verified
 from app.commands.command import CommandFailed
 from app.commands.databases import StoredDatabase, open_stored
+from app.commands.points import count_closed, list_sealed
+from app.commands.whole_files import naming
 from app.key_files import ENCRYPTION_KEY
 from app.settings import Settings
 
@@ -122,7 +124,8 @@ def check(path: Path, tell: Tell) -> tuple[Head, int]:
 async def restore(settings: Settings, path: Path, tell: Tell) -> dict[str, int]:
     """Restore a backup into an empty place, and bring the database to this version's schema. Raises `CommandFailed`.
 
-    Returns how many files there are now, and how many the database names that are missing.
+    Returns how many files there are now, how many the database names that are missing, and how many of its secrets the
+    encryption key of these settings does not open (`closed`).
     """
     head, found = archive.read_head(path), archive.verify(path, tell)
     count = found.files
@@ -139,11 +142,12 @@ async def restore(settings: Settings, path: Path, tell: Tell) -> dict[str, int]:
     opened = Database(settings.direct_database, pool_size=1)
     try:
         named = await opened.read(_named, long=True)
+        sealed = await opened.read(list_sealed, long=True)
         await opened.write(lambda c: audit.record(c, audit.Act("restore", None, details={"files": count})))
     finally:
         await opened.close()
     missing = 0 if settings.files_url else sum(not (settings.files / each[:2] / each).is_file() for each in named)
-    return {"files": count, "missing": missing}
+    return {"files": count, "missing": missing, "closed": count_closed(settings, sealed)}
 
 
 def _require_room(settings: Settings, database: StoredDatabase, head: Head, found: Verified) -> None:
@@ -204,7 +208,7 @@ def _restore_key(settings: Settings, name: str, content: IO[bytes]) -> None:
 def _write(path: Path, content: IO[bytes]) -> None:
     make_private_directory(path.parent)
     create_private_file(path)
-    with path.open("wb") as file:
+    with naming(path), path.open("wb") as file:
         shutil.copyfileobj(content, file)
 
 

@@ -20,6 +20,7 @@ from ai_agents.store.opening import describe_place
 from ai_agents.store.postgres_urls import hosts_of
 from ai_agents.store.sqlite_files import database_file
 from app.commands.command import CommandFailed
+from app.commands.whole_files import naming
 
 _VERSION = re.compile(r"(\d+)(\.\d+)*")
 # What an address may say, and the variable of PostgreSQL's programs for it.
@@ -104,11 +105,14 @@ class _Sqlite(StoredDatabase):
     def copy_to(self, path: Path) -> None:
         """In one step: with several, SQLite begins again at each write of others."""
         create_private_file(path)
-        with closing(sqlite3.connect(self._file)) as source, closing(sqlite3.connect(path)) as copy:
-            source.backup(copy)
-            # One file, without a log beside it. The service sets its own mode again.
-            copy.execute("PRAGMA journal_mode=DELETE")
-            found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
+        try:
+            with closing(sqlite3.connect(self._file)) as source, closing(sqlite3.connect(path)) as copy:
+                source.backup(copy)
+                # One file, without a log beside it. The service sets its own mode again.
+                copy.execute("PRAGMA journal_mode=DELETE")
+                found = copy.execute("PRAGMA quick_check(1)").fetchone()[0]
+        except sqlite3.Error as error:
+            raise CommandFailed(f"The database {self.place} could not be copied to {path.parent}: {error}.") from error
         if found != "ok":
             raise CommandFailed(f"The database {self.place} is damaged: {found}.")
 
@@ -118,7 +122,7 @@ class _Sqlite(StoredDatabase):
         aside = self._file.with_name(f".{self._file.name}.restoring")
         try:
             create_private_file(aside)
-            with aside.open("wb") as file:
+            with naming(aside), aside.open("wb") as file:
                 shutil.copyfileobj(dump, file)
                 file.flush()
                 os.fsync(file.fileno())
@@ -174,10 +178,22 @@ class _Postgres(StoredDatabase):
                     process.stdin.close()
             except BrokenPipeError:
                 pass  # it says why on standard error
-            said = b"" if process.stderr is None else process.stderr.read()
+            except BaseException:
+                process.kill()  # what it has done is undone
+                raise
+            said = _said_by(process)
         if process.returncode:
             reason = said.decode(errors="replace").strip().partition("\n")[0]
             raise CommandFailed(f"{name} failed with {self.place}: {reason or process.returncode}")
+
+
+def _said_by(process: "subprocess.Popen[bytes]") -> bytes:
+    """What it writes on standard error until it ends. It ends with this process."""
+    try:
+        return b"" if process.stderr is None else process.stderr.read()
+    except BaseException:
+        process.kill()
+        raise
 
 
 def _environment(url: URL) -> dict[str, str]:

@@ -2,7 +2,7 @@
 
 import asyncio
 import os
-from collections.abc import Awaitable, Callable, Collection, Iterable
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -247,14 +247,12 @@ async def _encryption_key(settings: Settings, database: _DatabasePoints) -> str:
     opened = await database.open()
     if opened is None:
         return said
-    sealed = await opened.read(_sealed, long=True)
+    sealed = await opened.read(list_sealed, long=True)
     if not sealed:
         return said
     if settings.encryption_key is None and not file.exists():
         raise Fault(f"it is gone, and {len(sealed)} secrets of the database are sealed with it")
-    sealer = Sealer(encryption_keys(settings))
-    closed = await asyncio.to_thread(lambda: sum(not _opens(sealer, each) for each in sealed))
-    if closed:
+    if closed := await asyncio.to_thread(count_closed, settings, sealed):
         raise Fault(f"{closed} of {len(sealed)} secrets of the database were sealed with another key")
     return f"it opens all {len(sealed)} secrets of the database"
 
@@ -268,11 +266,20 @@ def _key(given: Any, file: Path, read: Callable[[], Any]) -> str:
     return "it can be read"
 
 
-def _sealed(connection: Connection) -> list[str]:
+def list_sealed(connection: Connection) -> list[str]:
+    """What is sealed in the database, as much as a look at it takes."""
     found = list[str]()
     for column in _SEALED:
         found += connection.scalars(select(column).where(column.is_not(None)).limit(_MOST_SEALED))
     return found
+
+
+def count_closed(settings: Settings, sealed: Sequence[str]) -> int:
+    """How many of these the encryption keys do not open. Where there is no key, it makes none."""
+    if settings.encryption_key is None and not (settings.var_dir / ENCRYPTION_KEY).exists():
+        return len(sealed)
+    sealer = Sealer(encryption_keys(settings))
+    return sum(not _opens(sealer, each) for each in sealed)
 
 
 def _opens(sealer: Sealer, sealed: str) -> bool:

@@ -4,8 +4,12 @@ import asyncio
 import gzip
 import io
 import json
+import os
+import resource
 import shutil
+import signal
 import tarfile
+import time
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +23,8 @@ from app.commands import backups, databases
 from app.commands.archive import HEAD
 from app.commands.command import CommandFailed
 from app.commands.opening import read_settings
+from app.commands.whole_files import new_file
+from app.signals import clean_up_on_sigterm
 from tests.api.service import Service, make_agent, make_thread, open_service, settings_for
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import eventually
@@ -61,6 +67,9 @@ async def test_a_backup_has_everything_and_its_runs_come_to_an_end_after_it_is_r
         file = await upload(service, "notes.md", "# Notes\nseven\n")
         await upload(service, "plain.txt", "nothing refers to it")
         path = f"/threads/{thread['id']}"
+        tool = {"type": "http", "name": "orders", "description": "Orders.", "parameters": {"type": "object"}}
+        tool |= {"method": "GET", "url": "https://shop.example/", "headers": {"X-Key": "made up"}}
+        assert (await admin.post("/tools", json=tool)).status_code == 201
         asked = {"content": "Read this.", "attachments": [file]}
         assert (await admin.post(f"{path}/messages", json=asked)).status_code == 201
         begun = await admin.post(f"{path}/messages", json={"content": LONG}, headers={"prefer": "respond-async"})
@@ -75,7 +84,8 @@ async def test_a_backup_has_everything_and_its_runs_come_to_an_end_after_it_is_r
     head, count = backups.check(archive, quiet)
     assert (head["program"], count) == ("ai-agents", made["files"])
     done = await backups.restore(restored, archive, quiet)
-    assert done == {"files": made["files"], "missing": 0}
+    # Its secrets are sealed with a key that is not in it.
+    assert done == {"files": made["files"], "missing": 0, "closed": 1}
     with pytest.raises(CommandFailed, match="is not empty: a backup is restored into an empty place"):
         await backups.restore(restored, archive, quiet)
 
@@ -186,6 +196,9 @@ async def test_a_backup_that_was_cut_or_changed_is_noticed_before_anything_is_wr
         assert f"it has {name!r}" in await refusal_of(tar_of(name))
     assert "is no backup" in await refusal_of(b"")
     assert "is no backup" in await refusal_of(gzip.compress(whole)[:-100])
+    wrong_sum = bytearray(gzip.compress(whole[:2000]))
+    wrong_sum[-8] ^= 1
+    assert "is damaged" in await refusal_of(bytes(wrong_sum))
     assert "is no backup of" in await refusal_of(whole.replace(b'"format":1', b'"format":2'))
     assert not (tmp_path / "there.db").exists()
     assert not (tmp_path / "there").exists()
@@ -227,6 +240,59 @@ def test_backups_at_the_command_line(
     assert refusal_of("restore", "two.tar").startswith(
         "This is a backup of sqlite, and the settings name a database of"
     )
+
+
+def test_what_cannot_be_written_to_its_end_is_said_in_a_sentence_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    main(["keys", "create", "--user", "ada"])
+    main(["backup", "whole.tar"])
+    size = Path("whole.tar").stat().st_size
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def refusal_of(most_bytes: int, *arguments: str) -> str:
+        before = sorted(Path().rglob("*"))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (most_bytes, limits[1]))
+        try:
+            with pytest.raises(SystemExit) as ended:
+                main(arguments)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        assert [each for each in sorted(Path().rglob("*")) if each not in before and not each.is_dir()] == []
+        return str(ended.value)
+
+    assert "could not be copied to" in refusal_of(size // 2, "backup", "backup.tar")
+    assert refusal_of(size - 1024, "backup", "backup.tar") == "backup.tar: File too large."
+    monkeypatch.setenv("AI_AGENTS_VAR_DIR", "elsewhere")
+    assert refusal_of(size // 2, "restore", "whole.tar").endswith(".restoring/incoming: File too large.")
+    main(["restore", "whole.tar"])
+
+
+def test_a_backup_that_is_asked_to_end_leaves_nothing_and_two_of_one_name_do_not_mix(tmp_path: Path) -> None:
+    path, former = tmp_path / "backup.tar", signal.getsignal(signal.SIGTERM)
+    # Of one that was killed.
+    (tmp_path / ".backup.tar.part").write_bytes(b"the beginning of another backup")
+    with new_file(path) as file:
+        file.write(b"one")
+        with pytest.raises(BlockingIOError, match="another process is writing this file"), new_file(path):
+            pass
+    assert path.read_bytes() == b"one"
+
+    def end_meanwhile() -> None:
+        with new_file(tmp_path / "other.tar") as file:
+            file.write(b"two")
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(5)
+
+    try:
+        clean_up_on_sigterm()
+        with pytest.raises(SystemExit) as ended:
+            end_meanwhile()
+        assert ended.value.code == 128 + signal.SIGTERM
+    finally:
+        signal.signal(signal.SIGTERM, former)
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_program_of_postgresql_that_is_too_old_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
