@@ -7,8 +7,8 @@ from typing import Any
 import httpx
 
 from ai_agents.testing import ScriptedProvider
+from tests.api.files import SeeingProvider, files_in, kept_in, uploaded
 from tests.api.service import Service, check_problem, give_role, make_agent, make_thread
-from tests.api.test_files import SeeingProvider, files_in, kept_in, uploaded
 from tests.fakes import samples
 
 AS_JSON = {"accept": "application/json"}

@@ -11,10 +11,10 @@ from ag_ui_validate.pytest_plugin import assert_valid_agui
 
 from ai_agents.core.exceptions import ProviderRejected, ProviderTruncated
 from ai_agents.testing import ScriptedProvider, tool_call
+from tests.api.files import SeeingProvider
 from tests.api.live import Live
 from tests.api.service import check_problem, make_agent, make_thread
-from tests.api.test_files import SeeingProvider
-from tests.doors.test_chat_completions import PNG
+from tests.doors.sdk import PNG
 
 WEATHER = {
     "name": "weather",

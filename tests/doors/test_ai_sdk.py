@@ -10,10 +10,10 @@ import pytest
 
 from ai_agents.core.exceptions import ProviderRejected, ProviderTruncated
 from ai_agents.testing import ScriptedProvider, tool_call
+from tests.api.files import SeeingProvider
 from tests.api.live import Live
 from tests.api.service import make_agent, make_thread
-from tests.api.test_files import SeeingProvider
-from tests.doors.test_chat_completions import PNG
+from tests.doors.sdk import PNG
 from tests.doors.ui_message_stream import UiMessage
 
 APPROVED = [{"name": "calculator", "approval": "always"}]

@@ -2,92 +2,22 @@
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from typing import Any
 
-import httpx
 import openai
 import pytest
-from openai import AsyncOpenAI
 
 from ai_agents.core.exceptions import ProviderRejected, ProviderTruncated
-from ai_agents.testing import ScriptedProvider, tool_call
+from ai_agents.testing import tool_call
 from tests.api.live import TIMEOUT_S, Live
-from tests.api.service import UNKNOWN_ID, make_agent
-from tests.api.test_files import SeeingProvider
-from tests.doors.openresponses import check_response, read_frames
+from tests.api.service import UNKNOWN_ID
+from tests.doors.openresponses import check_response
+from tests.doors.responses_caller import CALCULATOR, CAREFUL, calling, frames_of, texts_of
 from tests.doors.support import check_openai_error
+from tests.doors.test_responses_functions import LOOK
 from tests.fakes.samples import png
 from tests.support.trimming import trim_logs
-
-CALCULATOR = [{"name": "calculator", "approval": "never"}]
-CAREFUL = [{"name": "calculator", "approval": "always"}]
-
-
-class Caller:
-    """A user with an agent that gives scripted answers: its own client, and OpenAI's."""
-
-    def __init__(self, http: httpx.AsyncClient, sdk: AsyncOpenAI, provider: ScriptedProvider, model: str) -> None:
-        self.http = http
-        # As users call it: with plain objects, which its types do not fit.
-        self.sdk: Any = sdk
-        self.provider = provider
-        self.model = model
-
-    async def post(self, **body: Any) -> httpx.Response:
-        """A request for a response."""
-        return await self.http.post("/v1/responses", json={"model": self.model} | body)
-
-    async def respond(self, **body: Any) -> dict[str, Any]:
-        """A response, which is what the document says."""
-        answer = await self.post(**body)
-        assert answer.status_code == 200, answer.text
-        response: dict[str, Any] = answer.json()
-        check_response(response)
-        return response
-
-    async def stream(self, **body: Any) -> list[dict[str, Any]]:
-        """The frames of a streamed response, each of which is what the document says, without gaps."""
-        return frames_of(await self.post(stream=True, **body))
-
-    async def replay(self, response_id: str, **query: Any) -> list[dict[str, Any]]:
-        """The frames of a response that is asked for again."""
-        answer = await self.http.get(f"/v1/responses/{response_id}", params={"stream": True, **query})
-        return frames_of(answer, first=query.get("starting_after", -1) + 1)
-
-    async def get(self, response_id: str) -> dict[str, Any]:
-        """A response that was made before."""
-        answer = await self.http.get(f"/v1/responses/{response_id}")
-        assert answer.status_code == 200, answer.text
-        response: dict[str, Any] = answer.json()
-        check_response(response)
-        return response
-
-
-def frames_of(answer: httpx.Response, *, first: int = 0) -> list[dict[str, Any]]:
-    assert answer.status_code == 200, answer.text
-    assert answer.headers["content-type"] == "text/event-stream; charset=utf-8"
-    assert "\nid:" not in answer.text
-    frames = read_frames([answer.text])
-    assert [frame["sequence_number"] for frame in frames] == list(range(first, first + len(frames)))
-    assert answer.text.endswith("data: [DONE]\n\n")
-    return frames
-
-
-@asynccontextmanager
-async def calling(live: Live, *answers: Any, user: str = "alice", **agent: Any) -> AsyncIterator[Caller]:
-    http = await live.user(user)
-    provider = SeeingProvider(*answers)
-    live.container.providers.add(provider)
-    made = await make_agent(http, provider="scripted", **agent)
-    key = http.headers["authorization"].removeprefix("Bearer ")
-    async with AsyncOpenAI(base_url=f"{live.server.address}/v1", api_key=key) as sdk:
-        yield Caller(http, sdk, provider, made["id"])
-
-
-def texts_of(response: dict[str, Any]) -> list[str]:
-    return [item["content"][0]["text"] for item in response["output"] if item["type"] == "message"]
 
 
 async def test_openais_client_gets_a_response_whole_and_streamed_and_goes_on_from_it(live: Live) -> None:
@@ -301,60 +231,6 @@ async def test_others_find_no_response_and_one_that_was_deleted_is_found_by_none
         check_openai_error(await caller.http.get(f"/v1/responses/{unstored['id']}"), 404, "not_found")
 
 
-LOOK = {
-    "type": "function",
-    "name": "look_up",
-    "description": "Looks it up.",
-    "parameters": {"type": "object", "properties": {"word": {"type": "string"}}, "required": ["word"]},
-}
-
-
-async def test_the_clients_functions_are_called_by_the_client_and_go_on_where_it_answers(live: Live) -> None:
-    calls = [tool_call("look_up", word="six"), tool_call("look_up", word="seven")]
-    again = [tool_call("look_up", word="eight")]
-    async with calling(live, ["I look. ", *calls], again, "It is 42.") as caller:
-        first = await caller.sdk.responses.create(model=caller.model, input="Six times seven?", tools=[LOOK])
-        assert first.status == "completed"
-        asked = [item for item in first.output if item.type == "function_call"]
-        assert [item.arguments for item in asked] == ['{"word":"six"}', '{"word":"seven"}']
-        assert first.tools[0].type == "function"
-        outputs = [{"type": "function_call_output", "call_id": item.call_id, "output": "6"} for item in asked]
-
-        # The way of OpenAI's own guide: all that was said, again.
-        said = [{"role": "user", "content": "Six times seven?"}, *[item.to_dict() for item in first.output], *outputs]
-        second = await caller.respond(input=said, tools=[LOOK])
-        assert [item["type"] for item in second["output"]] == ["function_call"]
-        assert second["previous_response_id"] == first.id
-        third = await caller.stream(
-            input=[
-                {"type": "function_call_output", "call_id": second["output"][0]["call_id"], "output": [
-                    {"type": "input_text", "text": "8"}]}
-            ],
-            previous_response_id=second["id"],
-        )  # fmt: skip
-        assert texts_of(third[-1]["response"]) == ["It is 42."]
-        assert third[-1]["response"]["previous_response_id"] == second["id"]
-        assert await caller.replay(second["id"]) != await caller.replay(third[-1]["response"]["id"])
-        assert (await caller.get(first.id))["tools"][0]["name"] == "look_up"
-        assert len((await caller.http.get("/threads")).json()["data"]) == 1
-        answers = await caller.sdk.responses.input_items.list(second["id"], limit=1)
-        assert [item.type async for item in answers] == ["function_call_output"] * 2
-        (question,) = (await caller.sdk.responses.input_items.list(first.id)).data
-        assert question.to_dict()["content"] == [{"type": "input_text", "text": "Six times seven?"}]
-        results = [message for message in caller.provider.requests[-1].messages if message.role == "tool"]
-        assert len(results) == 3
-        check_openai_error(await caller.post(input=outputs), 400, "conflict")
-
-
-async def test_a_message_while_functions_of_the_client_wait_goes_on_without_them(small_live: Live) -> None:
-    async with calling(small_live, [tool_call("look_up", word="six")], "Never mind.") as caller:
-        first = await caller.respond(input="Six?", tools=[LOOK])
-        second = await caller.respond(input="Forget it.", previous_response_id=first["id"])
-        assert texts_of(second) == ["Never mind."]
-        late = [{"type": "function_call_output", "call_id": first["output"][0]["call_id"], "output": "6"}]
-        check_openai_error(await caller.post(input=late, previous_response_id=first["id"]), 400, "conflict")
-
-
 async def test_a_conversation_gets_its_agent_from_its_first_response_and_lists_what_was_said(live: Live) -> None:
     answers = [["I look. ", tool_call("look_up", word="six")], [tool_call("calculator", expression="6*7")], "It is 42."]
     async with calling(live, *answers, tools=CALCULATOR) as caller:
@@ -475,34 +351,6 @@ async def test_a_guardrail_redacts_what_is_streamed_and_what_is_replayed(small_l
         assert "ada@example.com" not in text
         assert text.startswith("Write to ")
         assert await caller.replay(frames[0]["response"]["id"]) == frames
-
-
-async def test_which_functions_may_be_called_is_the_clients_choice_and_they_may_be_in_namespaces(
-    small_live: Live,
-) -> None:
-    door = {"type": "function", "name": "open", "parameters": {"type": "object", "properties": {}}}
-    tools = [LOOK, {"type": "namespace", "name": "door", "description": "Doors.", "tools": [door]}]
-    call = tool_call("door__open")
-    async with calling(small_live, "a", "b", "c", [call], "It is open.", "Done.") as caller:
-        offered = []
-        for choice in ("none", {"type": "function", "name": "look_up"}, "required"):
-            await caller.respond(input="Hi", tools=tools, tool_choice=choice)
-            request = caller.provider.requests[-1]
-            offered.append(([tool.name for tool in request.tools], "by calling" in (request.system or "")))
-        assert offered == [([], False), (["look_up"], True), (["look_up", "door__open"], True)]
-
-        frames = await caller.stream(input="Open it.", tools=tools)
-        asked = frames[-1]["response"]
-        item = asked["output"][0]
-        assert (item["name"], item["namespace"]) == ("open", "door")
-        assert await caller.get(asked["id"]) == asked
-        output = {"type": "function_call_output", "call_id": item["call_id"], "output": "open"}
-        said = [{"role": "user", "content": "Open it."}, item, output]
-        assert texts_of(await caller.respond(input=said, tools=tools)) == ["It is open."]
-        # Said again, all of it is history: nothing waits for the answer any more.
-        assert texts_of(await caller.respond(input=said, tools=tools)) == ["Done."]
-        roles = [message.role for message in caller.provider.requests[-1].messages]
-        assert roles == ["user", "assistant", "tool", "user"]
 
 
 async def test_a_request_that_a_client_sends_again_gets_the_response_that_it_began(small_live: Live) -> None:

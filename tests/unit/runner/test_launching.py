@@ -16,7 +16,7 @@ from ai_agents.runner.process.periodic import Timing
 from ai_agents.store.models import RunTable
 from ai_agents.testing import ScriptedProvider, tool_call
 from tests.unit.runner.conftest import USER, MakeTalk, Talk
-from tests.unit.runner.test_approvals import Desk, open_desk
+from tests.unit.runner.desk import Desk, open_desk
 
 # Less than a lease: what ends in this time was not taken over.
 SOON_S = 5

@@ -21,8 +21,8 @@ from ai_agents.store.roles import RoleStore
 from ai_agents.testing import tool_call
 from tests.present import present
 from tests.unit.runner.conftest import USER, MakeTalk, Talk
+from tests.unit.runner.steering import ended, read, refusal, steer, until_read, until_text
 from tests.unit.runner.test_runner import history, log_types
-from tests.unit.runner.test_steering import ended, read, refusal, steer, until_read, until_text
 from tests.unit.runner.test_takeover import StartProcess, start
 from tests.wire.requests import check_sent
 

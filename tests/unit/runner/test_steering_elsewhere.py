@@ -11,9 +11,9 @@ from ai_agents.store import keys
 from ai_agents.testing import tool_call
 from tests.present import present
 from tests.unit.runner.conftest import USER, MakeTalk
-from tests.unit.runner.test_approvals import open_desk
+from tests.unit.runner.desk import open_desk
+from tests.unit.runner.steering import Slow, ended, said, steer, until_read, until_text, until_waiting
 from tests.unit.runner.test_runner import history, log_types
-from tests.unit.runner.test_steering import Slow, ended, said, steer, until_read, until_text, until_waiting
 from tests.unit.runner.test_takeover import Counter, StartProcess, start, until
 
 __all__ = ["start"]  # a fixture
