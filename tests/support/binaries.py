@@ -38,6 +38,11 @@ def nginx_program() -> Path:
     return _find_or_install(partial(_find_on_path, "nginx"), debian_package="nginx-light", wheel=None)
 
 
+def caddy_program() -> Path:
+    """The path of `caddy`. Raises `RuntimeError` where it cannot be installed."""
+    return _find_or_install(partial(_find_on_path, "caddy"), debian_package="caddy", wheel=None)
+
+
 def pgbouncer_program() -> Path:
     """The path of `pgbouncer`. Raises `RuntimeError` where it cannot be installed."""
     return _find_or_install(partial(_find_on_path, "pgbouncer"), debian_package="pgbouncer", wheel=None)
