@@ -23,7 +23,9 @@ _LOCK_TIMEOUT_S = 1.5
 _FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.5, 8.0
 # Longer than a backup of a small database, or a report, holds a table.
 _PATIENCE_S = 120.0
-_LOCK_NOT_AVAILABLE = "55P03"
+# It gave up waiting for a table; or the server has ended it, since a transaction that holds the table waits for another
+# one that was changed already.
+_IN_THE_WAY = ("55P03", "40P01")
 _OLDEST = text("""
     SELECT pid, state, extract(epoch FROM now() - xact_start)::integer AS age_s FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
@@ -64,7 +66,7 @@ def patiently(connection: Connection, migrate: Callable[[], None]) -> None:
             migrate()
             return
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) != _LOCK_NOT_AVAILABLE:
+            if getattr(error.orig, "sqlstate", None) not in _IN_THE_WAY:
                 raise
             connection.rollback()
             if time.monotonic() + pause_s > ends_at:

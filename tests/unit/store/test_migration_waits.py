@@ -74,6 +74,30 @@ async def test_turns_go_on_while_a_migration_waits_for_a_long_transaction_and_af
     await conn.close()
 
 
+async def test_a_migration_that_the_server_ends_for_a_deadlock_is_tried_again(
+    postgresql_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Longer than the server waits before it looks for a deadlock, and shorter than the test.
+    monkeypatch.setattr(migration_waits, "_LOCK_TIMEOUT_S", 5)
+    other, watching = [await asyncpg.connect(postgresql_url.replace("+asyncpg", "")) for _ in range(2)]
+    try:
+        await other.execute("BEGIN")
+        await other.execute("SELECT count(*) FROM runs")
+        migrating = asyncio.create_task(asyncio.to_thread(migrate.upgrade, postgresql_url))
+        waits = "SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'runs'::regclass"
+        async with asyncio.timeout(20):
+            while not await watching.fetchval(waits):
+                await asyncio.sleep(0.02)
+            # The migration has changed this table, and waits for the other one.
+            await other.execute("SELECT count(*) FROM threads")
+        await other.execute("COMMIT")
+        await asyncio.wait_for(migrating, 20)
+    finally:
+        other.terminate()
+        watching.terminate()
+    assert migrate.current(postgresql_url) == NEXT
+
+
 async def test_a_migration_that_gives_up_names_the_transaction_in_the_way(
     postgresql_url: str, long: asyncpg.Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
