@@ -130,7 +130,7 @@ if TYPE_CHECKING:
     from ai_agents.store.files import FileStore
     from ai_agents.store.message_store import MessageStore
     from ai_agents.store.model_calls import UsageStore
-    from ai_agents.store.runs import RunStore
+    from ai_agents.store.run_lists import RunStore
     from ai_agents.store.sealing import Sealer
     from ai_agents.store.threads import ThreadStore
     from ai_agents.streams.sse import sse_response, stream_as_sse
@@ -186,7 +186,7 @@ _NAMES = {
     "store.files": "FileStore",
     "store.message_store": "MessageStore",
     "store.model_calls": "UsageStore",
-    "store.runs": "RunStore",
+    "store.run_lists": "RunStore",
     "store.sealing": "Sealer",
     "store.threads": "ThreadStore",
     "streams.sse": "sse_response stream_as_sse",

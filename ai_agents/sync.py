@@ -38,7 +38,7 @@ from ai_agents.providers.registry import ProviderPool
 from ai_agents.runner import runner
 from ai_agents.runner.handle import GRACE_S, DatabaseHandle, leaving_grace_s
 from ai_agents.runner.preparation import RunLimits
-from ai_agents.store import credentials, feedback, files, message_store, model_calls, runs, threads
+from ai_agents.store import credentials, feedback, files, message_store, model_calls, run_lists, threads
 from ai_agents.store.sealing import Sealer
 from ai_agents.tools.registry import ToolSource
 from ai_agents.workers import queue
@@ -266,15 +266,15 @@ class MessageStore(_Facade[message_store.MessageStore]):
     search = _blocking(message_store.MessageStore.search)
 
 
-class RunStore(_Facade[runs.RunStore]):
+class RunStore(_Facade[run_lists.RunStore]):
     """See `ai_agents.RunStore`."""
 
     def __init__(self, conn: Connection) -> None:
-        super().__init__(lambda: runs.RunStore(_handle(conn)))
+        super().__init__(lambda: run_lists.RunStore(_handle(conn)))
 
-    get = _blocking(runs.RunStore.get)
-    list = _blocking(runs.RunStore.list)
-    list_visible = _blocking(runs.RunStore.list_visible)
+    get = _blocking(run_lists.RunStore.get)
+    list = _blocking(run_lists.RunStore.list)
+    list_visible = _blocking(run_lists.RunStore.list_visible)
 
 
 class RoleAuth(_Facade[roles.RoleAuth]):

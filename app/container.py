@@ -37,7 +37,7 @@ from ai_agents.store.keys import KeyStore, id_of_environment_key
 from ai_agents.store.message_store import MessageStore
 from ai_agents.store.model_calls import UsageStore
 from ai_agents.store.roles import RoleStore
-from ai_agents.store.runs import RunStore
+from ai_agents.store.run_lists import RunStore
 from ai_agents.store.sealing import Sealer
 from ai_agents.store.threads import ThreadStore
 from ai_agents.store.tickets import TicketStore

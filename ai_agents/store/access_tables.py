@@ -44,6 +44,7 @@ class ApiKeyTable(Base):
         Index("ix_api_keys_user_id", "user_id"),
         Index("ix_api_keys_parent_id", "parent_id"),
         partial_index("ix_api_keys_tokens", "expires_at", where="is_token"),
+        partial_index("ix_api_keys_created_at_id", "created_at", "id", where="NOT is_token"),
     )
 
     id: Mapped[str] = id_column()

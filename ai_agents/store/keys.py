@@ -6,7 +6,20 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Select, bindparam, delete, insert, or_, select, true, tuple_, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    delete,
+    insert,
+    literal_column,
+    or_,
+    select,
+    true,
+    tuple_,
+    update,
+)
 from sqlalchemy.dialects import postgresql, sqlite
 
 from ai_agents.core.exceptions import InvalidRequest, KeyNotFound, PermissionDenied
@@ -19,12 +32,15 @@ from ai_agents.store.access_tables import ApiKeyTable
 from ai_agents.store.database import Store, reading, writing
 from ai_agents.store.secrets import id_of, make_secret, matches
 from ai_agents.store.statements import prepared
-from ai_agents.store.text_filter import READ_AT_ONCE, first_with
+from ai_agents.store.text_filter import first_with, sizes
 
 # The user that owns what is made with the admin key, which has no row.
 ADMIN_ID = "admin"
 # The row of the environment's admin key is no user's.
 _NO_USER = ""
+# As in the partial index of the list of all keys.
+# Without a type, which would make it another condition on SQLite.
+_NO_TOKEN: ColumnElement[bool] = literal_column("NOT api_keys.is_token")
 _SCHEME = "aia_"
 SCHEME_OF_TOKENS = "ait_"
 _MOST_OLD_SECRETS = 8
@@ -171,7 +187,7 @@ def list_keys(
 
     With `q`, those that have it in their user, their name or their prefix, in any case.
     """
-    conditions = [ApiKeyTable.user_id != _NO_USER, ~ApiKeyTable.is_token]
+    conditions: list[ColumnElement[bool]] = [ApiKeyTable.user_id != _NO_USER, _NO_TOKEN]
     if user_id is not None:
         conditions.append(ApiKeyTable.user_id == user_id)
     if q is not None:
@@ -193,12 +209,12 @@ def _named(
     """Ids of keys with the texts in which they are looked for, newest first, read as far as they are asked for."""
     order = ApiKeyTable.created_at, ApiKeyTable.id
     texts = ApiKeyTable.user_id, ApiKeyTable.name, ApiKeyTable.prefix
-    statement = select(*order, *texts).where(*conditions).order_by(*(key.desc() for key in order)).limit(READ_AT_ONCE)
-    while True:
+    statement = select(*order, *texts).where(*conditions).order_by(*(key.desc() for key in order))
+    for size in sizes():
         following = statement if before is None else statement.where(tuple_(*order) < before)
-        rows = connection.execute(following).all()
+        rows = connection.execute(following.limit(size)).all()
         yield from ((row.id, f"{row.user_id}\n{row.name}\n{row.prefix}") for row in rows)
-        if len(rows) < READ_AT_ONCE:
+        if len(rows) < size:
             return
         before = rows[-1].created_at, rows[-1].id
 

@@ -33,7 +33,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from ai_agents.core.ids import format_time
 
 # The newest migration, with which `create_all` stamps a new database. A test compares it with migrations/.
-SCHEMA_REVISION = "0038"
+SCHEMA_REVISION = "0039"
 # The time of what has not happened yet.
 LONG_AGO = "1970-01-01T00:00:00.000000Z"
 

@@ -18,7 +18,6 @@ from sqlalchemy import (
     insert,
     literal_column,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.sql.dml import ReturningUpdate
@@ -27,33 +26,30 @@ from ai_agents.core.exceptions import RunNotFound
 from ai_agents.core.notices import Notice
 from ai_agents.core.overrides import shown_to_all
 from ai_agents.core.parts import tools_from_stored
-from ai_agents.core.rows import Page, Run, RunDetails, RunOverrides, only
-from ai_agents.core.scopes import AgentScope
+from ai_agents.core.rows import Run, RunDetails, RunOverrides, only
 from ai_agents.core.table_rows import RunKey, RunRow, RunValues
 from ai_agents.core.types import RunStatus, ToolDefinition, Usage
-from ai_agents.store import pages, visibility
 from ai_agents.store.clock import database_now
-from ai_agents.store.database import Store, reading
 from ai_agents.store.model_calls import cost_from_dict
 from ai_agents.store.models import RunTable, ToolCallTable
 from ai_agents.store.statements import prepared
 
 _RUNS = cast(Table, RunTable.__table__)
 # Clients may bring large tools, which lists do not show.
-_LISTED = select(*(column for column in _RUNS.c if column.name not in ("client_tools", "steered")))
+LISTED = select(*(column for column in _RUNS.c if column.name not in ("client_tools", "steered")))
 _OF_THREAD = select(_RUNS).where(_RUNS.c.thread_id == bindparam("b_thread"))
 # Statuses are literals, as in the partial indexes: a parameter's value is not known when the index is chosen.
-_STATUS: dict[str, ColumnElement[str]] = {
+STATUS: dict[str, ColumnElement[str]] = {
     status: literal_column(f"'{status}'", String) for status in ("queued", "running", "waiting")
 }
-_ACTIVE = prepared(_OF_THREAD.where(_RUNS.c.status.in_((_STATUS["running"], _STATUS["waiting"]))))
-_QUEUED = _OF_THREAD.where(_RUNS.c.status == _STATUS["queued"]).order_by(_RUNS.c.queue_position)
+_ACTIVE = prepared(_OF_THREAD.where(_RUNS.c.status.in_((STATUS["running"], STATUS["waiting"]))))
+_QUEUED = _OF_THREAD.where(_RUNS.c.status == STATUS["queued"]).order_by(_RUNS.c.queue_position)
 _NEXT_QUEUED = prepared(_QUEUED.limit(1))
 _GET = prepared(_OF_THREAD.where(_RUNS.c.id == bindparam("b_id")))
 # Of one run, found by its id. As a bare column, PostgreSQL takes one of the partial indexes, which it thinks is nearly
 # empty, and looks at all runs under way and at what is left of those that have ended.
 _STATUS_OF_ONE = func.coalesce(_RUNS.c.status, "")
-_OWNED = (_RUNS.c.id == bindparam("b_id"), _RUNS.c.fence == bindparam("b_fence"), _STATUS["running"] == _STATUS_OF_ONE)
+_OWNED = (_RUNS.c.id == bindparam("b_id"), _RUNS.c.fence == bindparam("b_fence"), STATUS["running"] == _STATUS_OF_ONE)
 # The columns of a new run that is not given them.
 _NEW: dict[str, Any] = {**dict.fromkeys(_RUNS.c.keys()), "cancel_requested": False, "by_admin": False}
 # How many abandoned or held runs are read at once.
@@ -61,7 +57,7 @@ ABANDONED_PAGE = 20
 HELD_PAGE = 20
 # The `queue_position` of a run that waits for a process alone: the first of its thread, which has no active run.
 HELD_POSITION = 0
-_IS_HELD = (_RUNS.c.status == _STATUS["queued"], _RUNS.c.queue_position == literal_column(str(HELD_POSITION)))
+_IS_HELD = (_RUNS.c.status == STATUS["queued"], _RUNS.c.queue_position == literal_column(str(HELD_POSITION)))
 _HELD = prepared(select(_RUNS.c.id, _RUNS.c.thread_id).where(*_IS_HELD).order_by(_RUNS.c.id).limit(bindparam("b_most")))
 _COUNT_HELD = prepared(select(func.count()).select_from(_RUNS).where(*_IS_HELD))
 
@@ -169,7 +165,7 @@ def _update(
 ) -> ReturningUpdate[Any]:
     guard: tuple[ColumnElement[bool], ...] = (*_OWNED, _RUNS.c.steered.is_(None)) if unsteered else _OWNED
     if statuses is not None:
-        guard = (_RUNS.c.id == bindparam("b_id"), _STATUS_OF_ONE.in_([_STATUS[status] for status in statuses]))
+        guard = (_RUNS.c.id == bindparam("b_id"), _STATUS_OF_ONE.in_([STATUS[status] for status in statuses]))
     return prepared(update(_RUNS).where(*guard).values(**_assignments(dialect, names)).returning(_RUNS))
 
 
@@ -310,7 +306,7 @@ def has_waited_out(connection: Connection, run_id: str) -> bool:
 
 
 def _waited_out(connection: Connection) -> tuple[ColumnElement[bool], ...]:
-    return RunTable.status == _STATUS["waiting"], RunTable.lease_expires_at < database_now(connection.dialect.name)
+    return RunTable.status == STATUS["waiting"], RunTable.lease_expires_at < database_now(connection.dialect.name)
 
 
 def exists(connection: Connection, run_id: str) -> bool:
@@ -338,7 +334,7 @@ def find_waiting(
     statement = (
         select(_RUNS.c.id, _RUNS.c.thread_id)
         .join(ToolCallTable, ToolCallTable.run_id == _RUNS.c.id)
-        .where(_RUNS.c.status == _STATUS["waiting"], whose)
+        .where(_RUNS.c.status == STATUS["waiting"], whose)
         .where(ToolCallTable.tool_call_id.in_(tool_call_ids))
         .order_by(_RUNS.c.id.desc())
         .limit(1)
@@ -349,73 +345,3 @@ def find_waiting(
 def find_thread_id(connection: Connection, run_id: str) -> str | None:
     """The thread of a run; None where there is no such run (any more)."""
     return connection.scalar(select(_RUNS.c.thread_id).where(_RUNS.c.id == run_id))
-
-
-def get_run(connection: Connection, thread_id: str, run_id: str, *, upstream: bool = False) -> Run:
-    """One run of a thread, as clients see it; with `upstream` as `RunDetails`. Raises `RunNotFound`."""
-    row = get_row(connection, thread_id, run_id)
-    return to_details(row) if upstream else to_public(row)
-
-
-def list_runs(
-    connection: Connection, thread_id: str, *, limit: int = 20, after: str | None = None, upstream: bool = False
-) -> Page[Run]:
-    """A page of a thread's runs, newest first: `{"data", "next"}`; with `upstream` as `RunDetails`.
-
-    Raises `InvalidCursor`.
-    """
-    statement = _LISTED.where(_RUNS.c.thread_id == thread_id)
-    to_dict = to_details if upstream else to_public
-    return pages.newest_first(connection, statement, RunTable, limit=limit, after=after, to_dict=to_dict)
-
-
-def list_visible_runs(
-    connection: Connection,
-    user_id: str | None = None,
-    *,
-    status: RunStatus | None = None,
-    agent_id: str | None = None,
-    within: AgentScope | None = None,
-    shared: bool = False,
-    limit: int = 20,
-    after: str | None = None,
-) -> Page[Run]:
-    """A page of the runs of all threads on which the user has a role (None: of all threads), newest first.
-
-    With `shared`, also of threads on which every user has one. Of all these, the runs `within` these agents. A run is
-    `RunDetails` where the user may change its agent. `{"data", "next"}`. Raises `InvalidCursor`.
-    """
-    statement = _LISTED
-    before = None if after is None else pages.decode_time_cursor(after)
-    if status is not None:
-        statement = statement.where(_RUNS.c.status == _STATUS.get(status, status))
-    if agent_id is not None:
-        statement = statement.where(_RUNS.c.agent_id == agent_id)
-    if within is not None:
-        statement = statement.where(_RUNS.c.agent_id.in_(within.agents))
-    if user_id is None:
-        # Ids are UUIDv7, so that they are in the order of creation, and are read along their index.
-        statement = statement.order_by(_RUNS.c.id.desc())
-        statement = statement if before is None else statement.where(_RUNS.c.id < before[1])
-    else:
-        statement = statement.where(_RUNS.c.thread_id.in_(visibility.resources_of("thread", user_id, shared=shared)))
-        keys = _RUNS.c.created_at, _RUNS.c.id
-        statement = statement.order_by(*(key.desc() for key in keys))
-        statement = statement if before is None else statement.where(tuple_(*keys) < before)
-    rows = cast("list[RunRow]", connection.execute(statement.limit(limit + 1)).mappings().all())
-    agents = {row["agent_id"] for row in rows}
-    changed_by_user = agents if user_id is None else visibility.agents_to_change(connection, user_id, agents)
-    return pages.to_page(
-        rows,
-        limit=limit,
-        cursor=lambda row: pages.encode_cursor(row["created_at"], row["id"]),
-        to_dict=lambda row: to_details(row) if row["agent_id"] in changed_by_user else to_public(row),
-    )
-
-
-class RunStore(Store):
-    """Runs as clients read them."""
-
-    get = reading(get_run)
-    list = reading(list_runs, long=True)
-    list_visible = reading(list_visible_runs, long=True)

@@ -31,7 +31,7 @@ from ai_agents.core.scopes import AgentScope
 from ai_agents.core.types import ThreadOrder
 from ai_agents.store import pages, summaries, thread_log, visibility
 from ai_agents.store.models import MessageTable, RunTable, ThreadTable
-from ai_agents.store.text_filter import READ_AT_ONCE, first_with
+from ai_agents.store.text_filter import first_with, sizes
 
 _RUNS, _MESSAGES = RunTable.__table__.c, MessageTable.__table__.c
 # Of a message's text.
@@ -99,8 +99,6 @@ THREADS = select(
     _MESSAGE_COUNT.label("message_count"),
     _RUNNING.label("running"),
 )
-# How many titles are read at once.
-_TITLES = READ_AT_ONCE
 # Values that have one text: a string's own, and the JSON of the others.
 _SCALARS = ("string", "number", "boolean")
 _NO_SCALARS = ("object", "array", "null")
@@ -221,10 +219,10 @@ def _titles(connection: Connection, view: _View, before: tuple[str, str] | None)
     """Ids and titles of the threads that have one, in the view's order, read as far as they are asked for."""
     titled = replace(view, conditions=[*view.conditions, ThreadTable.title.is_not(None)])
     columns = select(ThreadTable.title, *view.keys)
-    while True:
-        rows = connection.execute(titled.part(columns, before=before, limit=_TITLES)).all()
+    for size in sizes():
+        rows = connection.execute(titled.part(columns, before=before, limit=size)).all()
         yield from ((row.id, row.title) for row in rows)
-        if len(rows) < _TITLES:
+        if len(rows) < size:
             return
         before = rows[-1][1], rows[-1][2]
 

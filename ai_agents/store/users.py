@@ -26,7 +26,7 @@ from ai_agents.store.access_tables import ApiKeyTable, RoleAssignmentTable
 from ai_agents.store.database import Store, reading
 from ai_agents.store.models import AgentTable
 from ai_agents.store.ranks import EVERYBODY
-from ai_agents.store.text_filter import READ_AT_ONCE, first_with
+from ai_agents.store.text_filter import first_with, sizes
 from ai_agents.store.thread_access import runs_at_once
 from ai_agents.store.user_tables import UserLimitsTable, UserTotalsTable
 
@@ -66,10 +66,10 @@ def list_users(
 
 def _following(connection: Connection, after: str) -> Iterator[tuple[str, str]]:
     """The ids of users after this one, each twice: its name and its text. Read as far as they are asked for."""
-    while True:
-        ids = connection.scalars(_IDS, {"after": after, "most": READ_AT_ONCE}).all()
+    for size in sizes():
+        ids = connection.scalars(_IDS, {"after": after, "most": size}).all()
         yield from ((user_id, user_id) for user_id in ids if user_id not in _NO_USERS)
-        if len(ids) < READ_AT_ONCE:
+        if len(ids) < size:
             return
         after = ids[-1]
 

@@ -31,6 +31,9 @@ def newest_visible(
     an index, only as far as the page needs.
     """
 
+    # Both are bounded: PostgreSQL reads from whichever it likes, and does not tell one from the other.
+    before = () if before_id is None else (RoleAssignmentTable.resource_id < before_id, model.id < before_id)
+
     def along(role_of: str, *more: ColumnElement[bool]) -> Select[*tuple[Any, ...]]:
         statement = (
             select(*columns)
@@ -39,7 +42,7 @@ def newest_visible(
             .where(
                 RoleAssignmentTable.user_id == role_of,
                 RoleAssignmentTable.resource_type == resource_type,
-                true() if before_id is None else RoleAssignmentTable.resource_id < before_id,
+                *before,
                 *conditions,
                 *more,
             )
@@ -63,6 +66,12 @@ def resources_of(resource_type: ResourceType, user_id: str, *, shared: bool = Fa
         RoleAssignmentTable.resource_type == resource_type,
         RoleAssignmentTable.user_id.in_((user_id, EVERYBODY) if shared else (user_id,)),
     )
+
+
+def sees_more_threads_than(connection: Connection, user_id: str, number: int, *, shared: bool) -> bool:
+    """Whether the user has a role on more threads than this; with `shared`, those of every user count, too."""
+    another = resources_of("thread", user_id, shared=shared).offset(number).limit(1)
+    return connection.scalar(another) is not None
 
 
 def has_role_on(

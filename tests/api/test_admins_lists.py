@@ -33,8 +33,7 @@ async def test_an_admin_reads_one_job(small_service: Service) -> None:
 
 async def test_users_and_keys_are_found_by_a_part_of_their_names(service: Service, monkeypatch: Any) -> None:
     # So that a search goes over several reads.
-    monkeypatch.setattr("ai_agents.store.users.READ_AT_ONCE", 2)
-    monkeypatch.setattr("ai_agents.store.keys.READ_AT_ONCE", 2)
+    monkeypatch.setattr("ai_agents.store.text_filter._FIRST", 2)
     admin = await service.admin()
     users = ["Ärgerlich", "a%b", "bob|ärger", "carol", "dora", "x/ÄRGER"]
     clients = {name: await service.user(name) for name in users}

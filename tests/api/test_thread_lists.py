@@ -21,7 +21,7 @@ async def _found(client: httpx.AsyncClient, **query: Any) -> list[str]:
 
 async def test_titles_are_found_in_any_case_and_literally(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
     # So that a search goes over several reads of titles.
-    monkeypatch.setattr("ai_agents.store.thread_lists._TITLES", 2)
+    monkeypatch.setattr("ai_agents.store.text_filter._FIRST", 2)
     alice, admin = await service.user("alice"), await service.admin()
     agent = await make_agent(alice)
     titles = ["Straße 100%", "ÄRGER", "a_b", "Ελλάς", "axb", None, "ärger again"]
