@@ -13,7 +13,7 @@ from ai_agents.core.exceptions import Conflict
 from ai_agents.core.ids import format_time, utc_now
 from ai_agents.core.types import JsonObject
 from ai_agents.runner.process.periodic import PeriodicTask
-from ai_agents.store import audit, jobs, log_trimming, processes, thread_log
+from ai_agents.store import audit, idempotency, jobs, log_trimming, processes, thread_log
 from ai_agents.store.database import Database
 from ai_agents.store.job_tables import JobTable
 from ai_agents.store.jobs import ClaimedJob
@@ -29,6 +29,8 @@ _LOGS_S = 120.0
 _THREADS_AT_ONCE = 100
 # Others read and write meanwhile.
 _PAUSE_S = 0.02
+# For so long requests may be repeated, by the clock of any process.
+_REPEATED = idempotency.KEPT + timedelta(hours=1)
 # After this, the receipts of retention jobs are removed.
 _JOBS_KEPT = timedelta(days=30)
 
@@ -117,7 +119,7 @@ def _remove_if_idle(connection: Connection, thread_id: str, before: str) -> bool
 
 async def _trim_logs(context: JobContext, job: ClaimedJob) -> tuple[int, bool]:
     """How many rows are gone, and whether there is more to do than fits into the time of a job."""
-    before, removed, ends_at = _before(job.payload.get("log")), 0, time.monotonic() + _LOGS_S
+    before, removed, ends_at = log_border(job.payload.get("log")), 0, time.monotonic() + _LOGS_S
     if before is None:
         return 0, False
     find = partial(log_trimming.threads_to_trim, before=before, limit=_THREADS_AT_ONCE)
@@ -155,6 +157,12 @@ def _is_expired() -> tuple[ColumnElement[bool], ColumnElement[bool]]:
     """The time of a temporary file has come, and no message refers to it."""
     referred = exists().where(MessageFileTable.file_id == FileTable.id)
     return FileTable.expires_at <= utc_now(), ~referred
+
+
+def log_border(days: int | None) -> str | None:
+    """The time before which rows of logs go. What the repetition of a request is answered with stays."""
+    border = _before(days)
+    return None if border is None else min(border, format_time(datetime.now(UTC) - _REPEATED))
 
 
 def _before(days: int | None) -> str | None:

@@ -75,7 +75,16 @@ def _serve(arguments: argparse.Namespace) -> None:
         _keep_processes(sockets, settings)
     app, server = _build(arguments, settings)
     server.announce = lambda address: _announce(app, settings, address, links=_prints_links(arguments))
+    _stop_on_hangup(server)
     _run(app, server, sockets[0])
+
+
+def _stop_on_hangup(server: "Server") -> None:
+    """Stop in order when the terminal goes, or a SIGHUP comes that would restart several processes; not with nohup."""
+    import signal
+
+    if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        signal.signal(signal.SIGHUP, server.handle_exit)
 
 
 def _keep_processes(sockets: "list[list[socket]]", settings: "Settings") -> None:

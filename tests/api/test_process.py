@@ -132,6 +132,15 @@ def test_it_stops_in_time_with_streams_open_and_ends_them_cleanly(tmp_path: Path
     assert all(not line or line.startswith(":") for line in rest)
 
 
+@pytest.fixture
+def terminal() -> Iterator[None]:
+    """Processes that are started hear of a terminal that goes, also where the tests ignore it."""
+    former = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, former)
+
+
+@pytest.mark.usefixtures("terminal")
 def test_its_log_says_when_it_stops_and_what_it_hands_over(tmp_path: Path) -> None:
     settings = {"AI_AGENTS_SHUTDOWN_GRACE_S": "0", "AI_AGENTS_ECHO_DELAY_S": "1"}
     with serving(tmp_path, **settings) as (process, url), client_of(url, tmp_path) as client:
@@ -140,7 +149,8 @@ def test_its_log_says_when_it_stops_and_what_it_hands_over(tmp_path: Path) -> No
         asked = {"content": "one two three four five six seven eight nine ten"}
         path = f"/threads/{thread['id']}/messages"
         run_id = client.post(path, json=asked, headers={"prefer": "respond-async"}).json()["id"]
-        assert stop(process) == 0
+        process.send_signal(signal.SIGHUP)
+        assert process.wait(30) == 0
 
     told = [json.loads(line) for line in (tmp_path / "service.log").read_text().splitlines() if line.startswith("{")]
     stopping, stopped = (each for each in told if each["event"] in {"stopping", "stopped"})

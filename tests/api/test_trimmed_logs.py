@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,10 @@ from sqlalchemy import text
 
 from ai_agents.client import Client, ServiceProblem
 from ai_agents.core.exceptions import LogTrimmed
+from ai_agents.core.ids import format_time
 from ai_agents.core.problems import problem_with
+from ai_agents.store import idempotency
+from ai_agents.workers.retention import log_border
 from tests.api.live import Live, events_of, next_of, read_all, serve
 from tests.api.service import check_problem, settings_for
 from tests.api.test_jobs import job_of
@@ -143,6 +147,17 @@ async def test_retention_trims_logs_once_an_hour_and_says_how_many_rows(sqlite_u
         assert len((await alice.get(f"{young}/events", headers=JSON)).json()["data"]) == 3
         kept = (await admin.get("/audit", params={"action": "retention.remove"})).json()["data"]
         assert kept[0]["details"]["log_rows"] == 2
+
+
+def test_what_a_repeated_request_is_answered_with_stays_however_short_logs_are_kept() -> None:
+    now = datetime.now(UTC)
+    one, two = log_border(1), log_border(2)
+    assert one is not None
+    assert two is not None
+    # A clock that is ahead by minutes removes nothing that another process may still be asked for.
+    assert one < format_time(now - idempotency.KEPT - timedelta(minutes=59))
+    assert format_time(now - timedelta(days=2, minutes=1)) < two < format_time(now - timedelta(days=1, hours=23))
+    assert log_border(None) is None
 
 
 async def test_a_program_reads_the_messages_and_goes_on_where_the_service_says(small_live: Live) -> None:
