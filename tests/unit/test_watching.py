@@ -72,3 +72,19 @@ def test_autoscalers_ask_for_metrics_that_there_are() -> None:
 
     assert asked == {"ai_agents_streams_open", "ai_agents_jobs_oldest_age_seconds"}
     assert asked <= set(METRICS)
+
+
+def test_the_adapter_serves_what_the_autoscalers_ask_for_with_labels_of_the_scrape() -> None:
+    adapter = yaml.safe_load((DEPLOY / "prometheus" / "adapter.yaml").read_text())
+    (scrape,) = yaml.safe_load((DEPLOY / "prometheus" / "scrape.yaml").read_text())["scrape_configs"]
+    given = {rule["target_label"] for rule in scrape["relabel_configs"] if "target_label" in rule}
+    asked = {
+        "rules": {"ai_agents_streams_open": {"namespace", "pod"}},
+        "externalRules": {"ai_agents_jobs_oldest_age_seconds": {"namespace"}},
+    }
+    for kind, metrics in asked.items():
+        served = {rule["seriesQuery"].partition("{")[0]: set(rule["resources"]["overrides"]) for rule in adapter[kind]}
+        assert served == metrics
+        assert all(labels <= given for labels in served.values())
+    # Alerts ask for targets of this name.
+    assert scrape["job_name"] == "ai-agents"
