@@ -3,7 +3,8 @@
 `bump` and `safe_bump` count at the server that FAULTS_COUNTER_URL names; the one may not be run twice, the other may.
 `block` is a function that counts in a thread, which nothing can stop.
 FAULTS_LEASE_S makes leases shorter than the product's, so that a sample of the tests does not wait for them.
-FAULTS_FORKS lets the parent of several processes fork them, which takes a tenth of the processor time of their start.
+FAULTS_FORKS lets the parent of several processes, or a worker, fork them, which takes a tenth of the processor time of
+their start. FAULTS_GRACE_S is a worker's grace time; FAULTS_PROBED gives it the jobs of tests/worker/probed_worker.py.
 FAULTS_SILENT_S is for how long one of several processes may be silent before its parent ends it.
 FAULTS_DESCRIPTORS is how many files the process may open. SIGUSR1 prints what every task waits for, and HANG lets the
 event loop hang for good.
@@ -18,6 +19,7 @@ import sys
 import time
 from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +30,7 @@ from ai_agents.runner.process.periodic import Timing
 from app import cli, container
 from app.processes import parent
 from app.processes.told import Told
+from tests.faults.support.seed import plant
 
 HANG = signal.SIGRTMIN
 
@@ -156,6 +159,12 @@ def main() -> None:
         shorten_leases(float(given))
     if os.environ.get("FAULTS_FORKS"):
         setattr(parent, "spawn", fork)  # noqa: B010  # no setting of the service
+        if sys.argv[1:2] == ["worker"]:
+            plant()
+    if given := os.environ.get("FAULTS_GRACE_S"):
+        setattr(import_module("worker.main"), "GRACE_S", float(given))  # noqa: B010  # no setting of the worker
+    if os.environ.get("FAULTS_PROBED"):
+        import_module("tests.worker.probed_worker").prepare()
     if given := os.environ.get("FAULTS_SILENT_S"):
         setattr(parent, "_SILENT_S", float(given))  # noqa: B010  # as above
         setattr(parent, "_LATE_S", float(given) / 3)  # noqa: B010  # as above

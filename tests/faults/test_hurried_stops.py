@@ -1,10 +1,7 @@
 """Stops that are hurried by a second signal, or while a server is away."""
 
 import asyncio
-import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +10,8 @@ import pytest
 
 from tests.fakes.http_server import Asked, HttpServer, reply
 from tests.faults.support.cluster import Cluster, open_cluster
+from tests.faults.support.replica import inherited
+from tests.faults.support.workers import start_worker
 from tests.support.processes import send_signal
 from tests.support.redis_server import RedisServer
 
@@ -20,7 +19,6 @@ GRACE_S = 1
 # What a stop may take after its grace time, and what a busy machine may take.
 CLOSING_S = 5 + 2
 LONG_S = 60
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, pytest.param(signal.SIGINT, marks=pytest.mark.soak)])
@@ -125,7 +123,8 @@ async def test_a_worker_keeps_to_its_time_and_another_does_its_job_once(
             http.on("/hook", hang)
             hook = {"url": http.url("/hook"), "events": ["run.completed"], "agent_id": None}
             made = (await cluster.call(one, "POST", "/webhooks", hook)).ok(201)
-            first, second = start_worker(cluster), None
+            environment = inherited() | cluster.environment
+            workers = [first := start_worker(cluster.directory, environment, grace_s=GRACE_S)]
             try:
                 thread_id = await cluster.make_thread(one)
                 await cluster.send(one, thread_id, "words=2")
@@ -142,13 +141,13 @@ async def test_a_worker_keeps_to_its_time_and_another_does_its_job_once(
                 if harm == "kill":
                     await asyncio.to_thread(own_redis.start)
                 send_signal(own_redis.pid, signal.SIGCONT)
-                second = start_worker(cluster)
+                workers.append(start_worker(cluster.directory, environment, grace_s=GRACE_S))
                 await until_delivered(cluster, made["id"])
                 assert len(http.asked) == 2
             finally:
-                for worker in filter(None, (first, second)):
-                    with worker:
-                        worker.kill()
+                for worker in workers:
+                    worker.kill()
+                    worker.wait(30)
 
 
 async def until_delivered(cluster: Cluster, hook_id: str) -> None:
@@ -159,12 +158,3 @@ async def until_delivered(cluster: Cluster, hook_id: str) -> None:
             if [each["status"] for each in told] == ["delivered"]:
                 return
             await asyncio.sleep(0.1)
-
-
-def start_worker(cluster: Cluster) -> subprocess.Popen[bytes]:
-    """A worker that gives its jobs as much time as the service does."""
-    code = f"import worker.main as main; main.GRACE_S = {GRACE_S}; main.run()"
-    with (cluster.directory / "worker.log").open("ab") as log:
-        environment = {**os.environ, **cluster.environment, "PYTHONPATH": str(ROOT)}
-        command = [sys.executable, "-c", code]
-        return subprocess.Popen(command, cwd=cluster.directory, env=environment, stdout=log, stderr=log)

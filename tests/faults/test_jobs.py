@@ -2,11 +2,9 @@
 
 import asyncio
 import itertools
-import os
 import random
 import signal
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Iterable
@@ -18,12 +16,13 @@ import pytest
 
 from tests.faults.conftest import amount
 from tests.faults.support.cluster import Cluster, open_cluster
-from tests.faults.support.replica import Replica
+from tests.faults.support.nursery import Forked
+from tests.faults.support.replica import Replica, inherited
+from tests.faults.support.workers import pool_of, start_worker
 from tests.support.examples import SOAK
-from tests.support.processes import children_of, command_of, send_signal
+from tests.support.processes import children_of, send_signal
 from tests.support.redis_server import RedisServer
 
-ROOT = Path(__file__).parents[2]
 THREADS = amount(sample=24, all_of_it=500)
 KILLS = amount(sample=4, all_of_it=20)
 # In a sample the work takes seconds, and the kills have to come meanwhile.
@@ -38,21 +37,16 @@ class Workers:
     """Worker processes, as an operator runs them; each has one process in its pool."""
 
     def __init__(self, cluster: Cluster) -> None:
-        self._environment = {**os.environ, **cluster.environment, "PYTHONPATH": str(ROOT)}
-        self._directory = cluster.directory
-        self._log = cluster.directory / "worker.log"
-        self._running: list[subprocess.Popen[bytes]] = []
+        self._cluster = cluster
+        self._running: list[Forked | subprocess.Popen[bytes]] = []
 
     def start(self) -> None:
         """One more."""
-        with self._log.open("ab") as log:
-            command = [str(Path(sys.executable).with_name("ai-agents")), "worker"]
-            worker = subprocess.Popen(command, cwd=self._directory, env=self._environment, stdout=log, stderr=log)
-        self._running.append(worker)
+        self._running.append(start_worker(self._cluster.directory, inherited() | self._cluster.environment))
 
     def last_said(self) -> str:
         """The end of what they logged."""
-        return self._log.read_text()[-_SHOWN:]
+        return (self._cluster.directory / "worker.log").read_text()[-_SHOWN:]
 
     def kill(self) -> None:
         """End the oldest at once, with all of its processes."""
@@ -64,7 +58,7 @@ class Workers:
 
     def kill_pool(self) -> None:
         """End the process of the oldest one's pool, which it replaces."""
-        _kill_each(pid for pid in children_of(self._running[0].pid) if b"spawn_main" in command_of(pid))
+        _kill_each(pool_of(self._running[0]))
 
     def kill_children(self) -> None:
         """End the pool of the oldest, and what it makes a pool with: then it has to end by itself."""

@@ -1,8 +1,6 @@
 """Traces as a collector gets them: one run is one trace, over processes and after their death."""
 
 import asyncio
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,9 +9,9 @@ import pytest
 
 from tests.fakes.otlp import Collector, Seen
 from tests.faults.support.cluster import Cluster, open_cluster
+from tests.faults.support.workers import start_worker
 from tests.support.redis_server import RedisServer
 
-ROOT = Path(__file__).parents[2]
 TRACE, CLIENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 TRACEPARENT = f"00-{TRACE}-{CLIENT}-00"
 SEND, CHAT = "POST /threads/{thread_id}/messages", "chat gpt-4o"
@@ -54,10 +52,7 @@ async def served(
     """A process of the service, and a worker."""
     async with open_cluster(server_directory, postgresql_url, redis_server.url, **sent_to(collector)) as cluster:
         replica = await cluster.start()
-        command = [str(Path(sys.executable).with_name("ai-agents")), "worker"]
-        environment = {**replica.environment, "PYTHONPATH": str(ROOT)}
-        with (server_directory / "worker.log").open("ab") as log:
-            worker = subprocess.Popen(command, cwd=server_directory, env=environment, stdout=log, stderr=log)
+        worker = start_worker(server_directory, replica.environment)
         try:
             yield cluster
         finally:

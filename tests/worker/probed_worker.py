@@ -39,8 +39,13 @@ async def _tell_and_wait(key: str) -> None:
     await asyncio.Event().wait()
 
 
-def main() -> None:
-    """Run the worker with this module's jobs, and with a short time for them after SIGTERM."""
+def prepare() -> None:
+    """Give the worker that this process is to be this module's jobs, and a short time for them after SIGTERM."""
     worker.main.GRACE_S = 0.5
     worker.main.celery.conf.include = ["worker.runtime", "tests.worker.probed_worker"]
+
+
+def main() -> None:
+    """Be that worker."""
+    prepare()
     worker.main.run()

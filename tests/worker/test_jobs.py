@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
@@ -23,13 +22,15 @@ from ai_agents.workers.webhooks import make_secret, seal_secret
 from app.container import Container, open_container
 from app.settings import Settings
 from tests.fakes.http_server import HttpServer, reply
+from tests.faults.support import workers
+from tests.faults.support.nursery import Forked
 from tests.present import present
-from tests.support.processes import children_of, is_running, wait_until
+from tests.support.processes import children_of, wait_until
 from tests.support.redis_server import RedisServer
 from tests.support.waiting import eventually
-from tests.worker.test_worker_process import WORKER, environment
+from tests.worker.test_worker_process import environment, kill
 
-Start = Callable[[], subprocess.Popen[bytes]]
+Start = Callable[[], Forked | subprocess.Popen[bytes]]
 
 
 @pytest.fixture
@@ -43,27 +44,15 @@ def start_worker(redis_server: RedisServer, postgresql_url: str, tmp_path: Path)
         AI_AGENTS_WORKER_CONCURRENCY="1",
         AI_AGENTS_OUTBOUND_ALLOW="127.0.0.1",
     )
-    with ExitStack() as started:
+    started: list[Forked | subprocess.Popen[bytes]] = []
 
-        def start() -> subprocess.Popen[bytes]:
-            log = started.enter_context((tmp_path / "worker.log").open("ab"))
-            process = started.enter_context(
-                subprocess.Popen(WORKER, cwd=tmp_path, env=settings, stdout=log, stderr=log)
-            )
-            started.callback(kill, process)
-            return process
+    def start() -> Forked | subprocess.Popen[bytes]:
+        started.append(workers.start_worker(tmp_path, settings))
+        return started[-1]
 
-        yield start
-
-
-def kill(worker: subprocess.Popen[bytes]) -> None:
-    """End a worker and its pool at once."""
-    pool = children_of(worker.pid)
-    worker.kill()
-    for pid in pool:
-        if is_running(pid):
-            os.kill(pid, signal.SIGKILL)
-    worker.wait(30)
+    yield start
+    for each in started:
+        kill(each)
 
 
 @pytest.fixture

@@ -14,7 +14,9 @@ import pytest
 import redis
 from celery import Celery
 
-from tests.support.processes import children_of, command_of, is_running, wait_until
+from tests.faults.support.nursery import Forked
+from tests.faults.support.workers import pool_of, start_worker
+from tests.support.processes import children_of, is_running, wait_until
 from tests.support.redis_server import RedisServer
 
 QUEUE = "ai-agents"
@@ -25,6 +27,7 @@ WORKER = [str(Path(sys.executable).with_name("ai-agents")), "worker"]
 PROBED_WORKER = [sys.executable, "-c", "from tests.worker.probed_worker import main; main()"]
 
 Start = Callable[[list[str]], subprocess.Popen[bytes]]
+Fork = Callable[[], Forked | subprocess.Popen[bytes]]
 
 
 def environment(**settings: str) -> dict[str, str]:
@@ -34,11 +37,16 @@ def environment(**settings: str) -> dict[str, str]:
 
 
 @pytest.fixture
-def start(redis_server: RedisServer, sqlite_url: str, tmp_path: Path) -> Iterator[Start]:
-    """Start a worker with one pool process: `start(WORKER)`."""
-    settings = environment(
+def settings(redis_server: RedisServer, sqlite_url: str) -> dict[str, str]:
+    """The environment of a worker with one pool process."""
+    return environment(
         AI_AGENTS_REDIS_URL=redis_server.url, AI_AGENTS_DATABASE_URL=sqlite_url, AI_AGENTS_WORKER_CONCURRENCY="1"
     )
+
+
+@pytest.fixture
+def start(settings: dict[str, str], tmp_path: Path) -> Iterator[Start]:
+    """Start a worker as an operator does: `start(PROBED_WORKER)`."""
     with ExitStack() as started:
 
         def start_command(command: list[str]) -> subprocess.Popen[bytes]:
@@ -52,6 +60,30 @@ def start(redis_server: RedisServer, sqlite_url: str, tmp_path: Path) -> Iterato
         yield start_command
 
 
+@pytest.fixture
+def fork(settings: dict[str, str], tmp_path: Path) -> Iterator[Fork]:
+    """Start the same with its modules loaded."""
+    started: list[Forked | subprocess.Popen[bytes]] = []
+
+    def start() -> Forked | subprocess.Popen[bytes]:
+        started.append(start_worker(tmp_path, settings, probed=True))
+        return started[-1]
+
+    yield start
+    for each in started:
+        kill(each)
+
+
+def kill(worker: Forked | subprocess.Popen[bytes]) -> None:
+    """End a worker and its pool at once."""
+    pool = children_of(worker.pid)
+    worker.kill()
+    for pid in pool:
+        if is_running(pid):
+            os.kill(pid, signal.SIGKILL)
+    worker.wait(30)
+
+
 def queue(server: RedisServer, task: str, argument: str) -> None:
     """Queue a job, as any process may that knows the broker."""
     with Celery("client", broker=server.url, set_as_current=False) as client:
@@ -60,16 +92,11 @@ def queue(server: RedisServer, task: str, argument: str) -> None:
 
 def answer(server: RedisServer, key: str) -> bytes:
     """Wait for what a job puts on a list."""
-    with redis.Redis.from_url(server.url, socket_timeout=40) as connection:
-        answered = connection.blpop([key], timeout=30)
+    with redis.Redis.from_url(server.url, socket_timeout=130) as connection:
+        answered = connection.blpop([key], timeout=120)
     assert answered, "the worker did not answer"
     value: bytes = answered[1]
     return value
-
-
-def pool_of(worker: subprocess.Popen[bytes]) -> list[int]:
-    """The processes that a worker does its jobs in."""
-    return [pid for pid in children_of(worker.pid) if b"spawn_main" in command_of(pid)]
 
 
 def ping(server: RedisServer, token: str) -> dict[str, int]:
@@ -91,7 +118,7 @@ def test_jobs_share_one_loop_and_sigterm_ends_all_processes(
     with redis.Redis.from_url(redis_server.url) as connection:
         wait_until(lambda: connection.hlen("unacked") == 0, what="the worker to acknowledge its jobs")
         worker.send_signal(signal.SIGTERM)
-        assert worker.wait(20) == 0
+        assert worker.wait(60) == 0
         assert connection.llen(QUEUE) == 0
     assert not is_running(first["pid"])
     lines = (tmp_path / "worker.log").read_text().splitlines()
@@ -100,16 +127,16 @@ def test_jobs_share_one_loop_and_sigterm_ends_all_processes(
     assert not [line for line in lines if "superuser" in line], "tests may be root, and so may a container"
 
 
-def test_a_job_queued_before_the_worker_starts_is_done_by_it(start: Start, redis_server: RedisServer) -> None:
+def test_a_job_queued_before_the_worker_starts_is_done_by_it(fork: Fork, redis_server: RedisServer) -> None:
     queue(redis_server, "tests.ping", "early")
 
-    worker = start(PROBED_WORKER)
+    worker = fork()
 
     assert json.loads(answer(redis_server, "tests:ping:early"))["pid"] in children_of(worker.pid)
 
 
-def test_a_process_that_loads_slowly_is_not_killed_for_it(start: Start, redis_server: RedisServer) -> None:
-    worker = start(PROBED_WORKER)
+def test_a_process_that_loads_slowly_is_not_killed_for_it(fork: Fork, redis_server: RedisServer) -> None:
+    worker = fork()
     first = ping(redis_server, "first")["pid"]
     os.kill(first, signal.SIGKILL)
     wait_until(lambda: pool_of(worker) not in ([], [first]), what="another process in the pool")
@@ -122,13 +149,13 @@ def test_a_process_that_loads_slowly_is_not_killed_for_it(start: Start, redis_se
     assert ping(redis_server, "slow")["pid"] == loading
 
 
-def test_a_job_that_outlasts_the_grace_time_goes_back_into_the_queue(start: Start, redis_server: RedisServer) -> None:
-    worker = start(PROBED_WORKER)
+def test_a_job_that_outlasts_the_grace_time_goes_back_into_the_queue(fork: Fork, redis_server: RedisServer) -> None:
+    worker = fork()
     queue(redis_server, "tests.stuck", "at-it")
     pool_process = int(answer(redis_server, "at-it"))
 
     worker.send_signal(signal.SIGTERM)
-    worker.wait(20)
+    worker.wait(60)
 
     assert not is_running(pool_process)
     with redis.Redis.from_url(redis_server.url) as connection:

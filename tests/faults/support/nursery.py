@@ -17,12 +17,15 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 ROOT = Path(__file__).parents[3]
 # What a process imports until it has answered its first messages.
 _MODULES = (
     *("tests.faults.launch", "app.main", "app.server", "app.logs", "app.job_queue", "ai_agents.store.migrate"),
+    # Not `worker` itself: the processes of its pool import other parts of it than the worker does.
+    *("celery.apps.worker", "celery.concurrency.prefork", "celery.worker.consumer", "kombu.transport.redis"),
     *("ai_agents.store.sqlite", "alembic.config", "asyncpg", "redis.asyncio", "celery", "uvloop", "httptools"),
     *("ai_agents.providers.anthropic_messages", "anthropic", "openai", "genai_prices.data"),
 )
@@ -42,10 +45,18 @@ class Forked:
             self.returncode = self._nursery.ask({"ended": self.pid})
         return self.returncode
 
+    def send_signal(self, number: signal.Signals) -> None:
+        """Send a signal, if it has not ended."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
+
+    def terminate(self) -> None:
+        """Ask it to stop in order."""
+        self.send_signal(signal.SIGTERM)
+
     def kill(self) -> None:
         """End it at once."""
-        if self.poll() is None:
-            os.kill(self.pid, signal.SIGKILL)
+        self.send_signal(signal.SIGKILL)
 
     def wait(self, timeout_s: float) -> int:
         """Its exit code. Raises `TimeoutError`."""
@@ -68,6 +79,7 @@ class Nursery:
                 cwd=ROOT, pass_fds=[others.fileno()], stdin=subprocess.DEVNULL,
             )  # fmt: skip
         self._channel = own
+        self._turn = Lock()  # tests wait for processes in threads, too
         self._answers = own.makefile("r")
 
     def start(
@@ -80,8 +92,9 @@ class Nursery:
 
     def ask(self, order: Mapping[str, Any]) -> Any:
         """What the nursery answers."""
-        self._channel.sendall(json.dumps(order).encode() + b"\n")
-        return json.loads(self._answers.readline())
+        with self._turn:
+            self._channel.sendall(json.dumps(order).encode() + b"\n")
+            return json.loads(self._answers.readline())
 
     def close(self) -> None:
         """End it."""

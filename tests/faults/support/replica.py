@@ -38,7 +38,7 @@ class Replica:
         self.log_path = directory / f"{name}.log"
         self._looked_at = 0
         self._directory = directory
-        self.environment = {**_inherited(), **environment}
+        self.environment = {**inherited(), **environment}
         self._arguments = arguments
         self._process: Forked | subprocess.Popen[bytes] | None = None
 
@@ -156,7 +156,7 @@ class DidNotStart(Exception):
         self.said = said
 
 
-def _inherited() -> dict[str, str]:
+def inherited() -> dict[str, str]:
     """This process's environment without anything that the service reads."""
     foreign = re.compile(r"AI_AGENTS_|ANTHROPIC_|OPENAI_|OLLAMA_|OTEL_|HOST$|PORT$|PYTHONDONTWRITEBYTECODE$")
     kept = {name: value for name, value in os.environ.items() if not foreign.match(name)}
