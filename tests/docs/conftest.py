@@ -12,6 +12,7 @@ import pytest
 
 from tests.docs.examples import Example
 from tests.support.binaries import curl_program
+from tests.support.serving import forked_service
 
 _FOREIGN = re.compile(r"AI_AGENTS_|ANTHROPIC_|OPENAI_|OLLAMA_|HOST$|PORT$|.*_proxy$", re.IGNORECASE)
 _TIMEOUT_S = 120
@@ -34,20 +35,8 @@ def environment() -> dict[str, str]:
 def served(directory: Path, *, may_reach: Iterable[str] = ()) -> Iterator[str]:
     """The address of a service that `ai-agents serve` runs in `directory`, on SQLite and without a provider's key."""
     allowed = {"AI_AGENTS_OUTBOUND_ALLOW": ",".join(may_reach)}
-    command = [str(Path(sys.executable).with_name("ai-agents")), "serve", "--port", "0"]
-    with (
-        (directory / "service.log").open("wb") as log,
-        subprocess.Popen(
-            command, cwd=directory, env=environment() | allowed, stdout=subprocess.PIPE, stderr=log, text=True
-        ) as process,
-    ):
-        try:
-            assert process.stdout is not None
-            found = re.match(r"AI Agents on (\S+)$", process.stdout.readline().rstrip())
-            assert found, (directory / "service.log").read_text()
-            yield found[1]
-        finally:
-            process.terminate()
+    with forked_service(directory, environment() | allowed) as (_process, address):
+        yield address
 
 
 def typed(examples: Sequence[Example], directory: Path, moved: Mapping[str, str]) -> list[tuple[Example, str]]:

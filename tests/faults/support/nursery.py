@@ -83,12 +83,25 @@ class Nursery:
         self._answers = own.makefile("r")
 
     def start(
-        self, arguments: Sequence[str], *, directory: Path, environment: Mapping[str, str], log_path: Path
+        self,
+        arguments: Sequence[str],
+        *,
+        directory: Path,
+        environment: Mapping[str, str],
+        log_path: Path,
+        output_path: Path | None = None,
+        program: str = "tests.faults.launch",
     ) -> Forked:
-        """`python -m tests.faults.launch` with these arguments, whose output is appended to the log."""
-        log_path.touch()
-        wanted = {"arguments": arguments, "directory": str(directory), "log": str(log_path)}
-        return Forked(self, self.ask(wanted | {"environment": dict(environment)}))
+        """`python -m PROGRAM` with these arguments: a module with a function `main`.
+
+        Its errors are appended to the log, and so is its output, if it has no file of its own.
+        """
+        output_path = output_path or log_path
+        for path in {log_path, output_path}:
+            path.touch()
+        wanted = {"program": program, "arguments": arguments, "directory": str(directory)}
+        paths = {"log": str(log_path), "output": str(output_path)}
+        return Forked(self, self.ask(wanted | paths | {"environment": dict(environment)}))
 
     def ask(self, order: Mapping[str, Any]) -> Any:
         """What the nursery answers."""
@@ -143,12 +156,12 @@ def _run(order: dict[str, Any]) -> None:
     os.chdir(order["directory"])
     os.environ.clear()
     os.environ.update(order["environment"])
-    log = os.open(order["log"], os.O_WRONLY | os.O_APPEND)
-    os.dup2(log, 1)
-    os.dup2(log, 2)
-    os.close(log)
+    for descriptor, name in ((1, "output"), (2, "log")):
+        file = os.open(order[name], os.O_WRONLY | os.O_APPEND)
+        os.dup2(file, descriptor)
+        os.close(file)
     sys.argv[1:] = order["arguments"]
-    import_module("tests.faults.launch").main()
+    import_module(order["program"]).main()
 
 
 if __name__ == "__main__":
