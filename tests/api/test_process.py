@@ -17,6 +17,7 @@ import pytest
 
 from app.commands.options import process_count
 from app.descriptors import raise_descriptor_limit
+from tests.api.service import UNKNOWN_ID
 from tests.faults.support.nursery import Forked
 from tests.support.postgres import PostgresServer
 from tests.support.serving import forked_service
@@ -226,13 +227,13 @@ def test_settings_come_from_a_file_too(tmp_path: Path) -> None:
 def test_the_log_is_json_names_requests_by_their_route_and_leaves_out_polls(tmp_path: Path) -> None:
     with forked(tmp_path) as (process, url), client_of(url, tmp_path) as client:
         httpx.get(f"{url}/livez", headers={"x-request-id": "a-poll"}, trust_env=False)
-        client.get("/threads/01985a3e?ticket=secret-ticket", headers={"x-request-id": "seen-in-the-log"})
+        client.get(f"/threads/{UNKNOWN_ID}?ticket=secret-ticket", headers={"x-request-id": "seen-in-the-log"})
         assert stop(process) == 0
 
     lines = (tmp_path / "service.log").read_text().splitlines()
     logged = [line for line in map(json.loads, lines) if line.get("request_id") == "seen-in-the-log"]
     assert [(line["method"], line["path"], line["route"], line["thread_id"]) for line in logged] == [
-        ("GET", "/threads/01985a3e", "/threads/{thread_id}", "01985a3e")
+        ("GET", f"/threads/{UNKNOWN_ID}", "/threads/{thread_id}", UNKNOWN_ID)
     ]
     assert "a-poll" not in "".join(lines)
     assert "secret-ticket" not in "".join(lines)

@@ -127,11 +127,11 @@ async def test_the_pages_for_browsers_show_an_answer_over_a_reload_and_the_threa
         await listed.goto(f"{address}/threads.html?ticket={of_all}")
         run = (await admin.post(f"/threads/{thread}/messages", json={"content": TEXT}, headers=prefer)).json()["id"]
         await page.goto(f"{address}/watch.html?thread={thread}&run={run}&ticket={ticket}")
-        await expect(page.locator("#answer")).to_contain_text("a long story with")
+        await expect(page.locator("#answer")).to_contain_text("a long story with", timeout=60_000)
         await page.reload()
-        await expect(page.locator("#state")).to_have_text("run.completed", timeout=30_000)
+        await expect(page.locator("#state")).to_have_text("run.completed", timeout=60_000)
         shown = await page.locator("#answer").text_content()
-        await expect(listed.locator("#threads li")).to_have_count(1)
+        await expect(listed.locator("#threads li")).to_have_count(1, timeout=60_000)
         await browser.close()
 
     [answer, *_] = (await admin.get(f"/threads/{thread}/messages", params={"order": "desc"})).json()["data"]

@@ -122,7 +122,7 @@ async def test_a_thread_of_10000_messages_opens_at_its_end_and_scrolls(
             )
         visit = Visits(chromium, site)
         page = await visit(alice, f"/threads/{thread['id']}")
-        await expect(conversation(page).get_by_text("Said 9999.")).to_be_in_viewport(timeout=5_000)
+        await expect(conversation(page).get_by_text("Said 9999.")).to_be_in_viewport()
         await _slow_down(page, 4)
         await chromium.start_tracing(page=page, categories=_TRACED)
         moved = await page.evaluate(_SCROLL_UP, 40)

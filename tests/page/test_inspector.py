@@ -45,7 +45,7 @@ async def test_beside_the_chat_it_follows_what_is_said(site: Site, visit: Visits
     await expect(panel.get_by_text("All 2 messages of the chat are sent.")).to_be_visible()
     await page.get_by_role("textbox", name="Message").fill("Three")
     await page.keyboard.press("Enter")
-    await expect(panel.get_by_text("All 4 messages of the chat are sent.")).to_be_visible(timeout=15_000)
+    await expect(panel.get_by_text("All 4 messages of the chat are sent.")).to_be_visible()
     await check_accessible(page)
     await panel.get_by_role("button", name="Close").click()
     await expect(panel).to_have_count(0)
