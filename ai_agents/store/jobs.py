@@ -5,7 +5,7 @@ database's clock, and every write of a claim checks the job's fence. So one proc
 several, and a process that was thought dead cannot write any more.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from functools import cache
 from typing import Any, cast
@@ -157,9 +157,14 @@ def claim(connection: Connection, job_id: str, *, owner: str, lease_s: float) ->
     return job
 
 
-def list_due(connection: Connection, *, limit: int, untried: bool = False) -> list[str]:
-    """Ids of jobs that can be claimed now, oldest first; with `untried`, only those that were never begun."""
+def list_due(connection: Connection, *, limit: int, untried: bool = False, without: Collection[str] = ()) -> list[str]:
+    """Ids of jobs that can be claimed now, oldest first; with `untried`, only those that were never begun.
+
+    Jobs of the kinds `without` are left out.
+    """
     statement = select(_JOBS.c.id).where(_is_due(database_now(connection.dialect.name)))
+    if without:
+        statement = statement.where(_JOBS.c.kind.not_in(without))
     if untried:
         statement = statement.where(_JOBS.c.attempts == 0)
     return list(connection.execute(statement.order_by(_JOBS.c.created_at, _JOBS.c.id).limit(limit)).scalars())

@@ -14,11 +14,13 @@ from ai_agents.store.database import Database
 from ai_agents.store.sealing import Sealer
 from ai_agents.tools.outbound import Outbound
 from ai_agents.workers.job_context import JobContext
-from ai_agents.workers.jobs import JobRunner
+from ai_agents.workers.jobs import ASKS_MODEL, JobRunner
 from ai_agents.workers.retention import retention_tasks
 from ai_agents.workers.search import search_tasks
 
 CONCURRENCY = 2
+# Jobs that ask no model and are carried out beside those, where all of those take long.
+_BESIDE = 2
 # Jobs of this process begin at once. The look finds retries, and jobs that other processes left.
 _LOOK_EVERY_S = 2.0
 _PAGE = 50
@@ -26,7 +28,10 @@ _log = logging.getLogger(__name__)
 
 
 class InProcessJobs:
-    """Carries out the jobs of a database, `CONCURRENCY` at a time, oldest first."""
+    """Carries out the jobs of a database, `CONCURRENCY` at a time, oldest first.
+
+    Where all of these wait, perhaps for a slow model, a few that ask no model are carried out beside them.
+    """
 
     def __init__(
         self,
@@ -50,6 +55,7 @@ class InProcessJobs:
         # Ids that wait here or are being carried out here.
         self._known: set[str] = set()
         self._tasks: list[asyncio.Task[None]] = []
+        self._beside: set[asyncio.Task[None]] = set()
         self._draining = False
 
     def start(self, contexts: Contexts) -> None:
@@ -81,13 +87,17 @@ class InProcessJobs:
     async def drain(self, grace_s: float) -> None:
         """Finish the jobs that are known here; what is left after `grace_s` seconds stays in the outbox."""
         self._draining = True
+        loop = asyncio.get_running_loop()
+        until = loop.time() + grace_s
         if self._known and grace_s > 0:
             waiting = asyncio.create_task(self._waiting.join())
             try:
                 await asyncio.wait({waiting}, timeout=grace_s)
             finally:
                 waiting.cancel()
-        tasks, self._tasks = self._tasks, []
+            if self._beside:
+                await asyncio.wait(self._beside, timeout=max(0.0, until - loop.time()))
+        tasks, self._tasks = [*self._tasks, *self._beside], []
         for task in tasks:
             task.cancel()
         if tasks:
@@ -96,20 +106,35 @@ class InProcessJobs:
     async def _look(self) -> None:
         if not self._draining and self._runner is not None and self._waiting.qsize() < _PAGE:
             self.wake(await self._database.read(lambda c: jobs.list_due(c, limit=_PAGE)))
+        free = _BESIDE - len(self._beside)
+        if free and self._are_all_busy and not self._draining:
+            for job_id in await self._database.read(lambda c: jobs.list_due(c, limit=free, without=ASKS_MODEL)):
+                # Where it waits here, too, its turn will find it done.
+                task = asyncio.create_task(self._run(job_id), name=f"job-{job_id}", context=Context())
+                self._beside.add(task)
+                task.add_done_callback(self._beside.discard)
+
+    @property
+    def _are_all_busy(self) -> bool:
+        return len(self._known) - self._waiting.qsize() >= CONCURRENCY
 
     async def _carry_out(self) -> None:
         while True:
             job_id = await self._waiting.get()
             try:
-                if self._runner is not None:
-                    await self._runner.run(job_id)
-            except DatabaseUnavailable as error:
-                _log.warning(
-                    "database unavailable, a job is tried again later",
-                    extra={"job_id": job_id, **self._database.explain(error)},
-                )
-            except Exception:  # noqa: BLE001  # the task has to go on for as long as the process does
-                _log.exception("a job could not be carried out", extra={"job_id": job_id})
+                await self._run(job_id)
             finally:
                 self._known.discard(job_id)
                 self._waiting.task_done()
+
+    async def _run(self, job_id: str) -> None:
+        try:
+            if self._runner is not None:
+                await self._runner.run(job_id)
+        except DatabaseUnavailable as error:
+            _log.warning(
+                "database unavailable, a job is tried again later",
+                extra={"job_id": job_id, **self._database.explain(error)},
+            )
+        except Exception:  # noqa: BLE001  # the edge of a job: the process goes on
+            _log.exception("a job could not be carried out", extra={"job_id": job_id})

@@ -29,6 +29,12 @@ _RENEW_EVERY_S = 4.0
 # A summary of a long stretch by a slow model takes a minute or two.
 JOB_TIME_S = 240.0
 _LONGEST_REASON = 500
+# Jobs that ask a model, and may wait for it as long as they may take. Others keep places that they never have.
+ASKS_MODEL = frozenset({"title", "summarize"})
+KEPT_PLACES = 2
+# How often a process that waits for its jobs looks for more, and how long: after that it is free for a new message.
+_LOOK_EVERY_S = 2.0
+_LOOK_FOR_S = 300.0
 # Over this time jobs begin that waited for the next day's budgets.
 _SPREAD_S = 600.0
 Handler = Callable[[JobContext, ClaimedJob], Awaitable[Effect]]
@@ -81,15 +87,44 @@ class JobRunner:
     async def run_with_others(self, job_id: str, *, others: int) -> None:
         """Carry the job out, and up to `others` due jobs at the same time: a job mostly waits for a model.
 
-        The others are jobs without an attempt so far: a job that crashes the process costs each of them one attempt at
-        most. Raises `DatabaseUnavailable`.
+        Where one of them takes long, others take the places of those that end, so that a slow model does not hold up
+        the jobs of everyone. The others are jobs without an attempt so far: a job that crashes the process costs each
+        of them one attempt at most. Raises `DatabaseUnavailable`.
         """
-        waiting = await self.context.database.read(lambda c: jobs.list_due(c, limit=others, untried=True))
-        job_ids = dict.fromkeys([job_id, *waiting])
-        ended = await asyncio.gather(*map(self.run, job_ids), return_exceptions=True)
-        for error in ended:
-            if isinstance(error, BaseException):
-                raise error
+        loop = asyncio.get_running_loop()
+        until = loop.time() + _LOOK_FOR_S
+        wanted, errors = [job_id, *await self._list_beside(1, places=others + 1)], list[BaseException]()
+        running: dict[str, asyncio.Task[bool]] = {}
+        try:
+            while wanted or running:
+                for each in wanted:
+                    if each not in running:
+                        running[each] = asyncio.create_task(self.run(each), name=f"job-{each}")
+                ended, _ = await asyncio.wait(running.values(), timeout=_LOOK_EVERY_S)
+                errors += [error for task in ended if (error := task.exception()) is not None]
+                running = {each: task for each, task in running.items() if task not in ended}
+                look = bool(running) and not errors and loop.time() < until
+                wanted = await self._list_beside(len(running), places=others + 1) if look else []
+        finally:
+            for task in running.values():
+                task.cancel()
+            if running:
+                await asyncio.wait(running.values())
+        if errors:
+            raise errors[0]
+
+    async def _list_beside(self, under_way: int, *, places: int) -> list[str]:
+        """Due jobs for the places that are free, the last of which are for jobs that ask no model."""
+
+        def look(connection: Connection) -> list[str]:
+            free = max(0, places - KEPT_PLACES - under_way)
+            found = jobs.list_due(connection, limit=free, untried=True) if free else []
+            left = places - under_way - len(found)
+            if left > 0 and len(found) == free:
+                found += jobs.list_due(connection, limit=left, untried=True, without=ASKS_MODEL)
+            return list(dict.fromkeys(found))
+
+        return await self.context.database.read(look) if under_way < places else []
 
     async def _attempt(self, job: ClaimedJob) -> str | None:
         """Do it, and record how it ended. Returns the code of its failure, if it failed."""

@@ -11,6 +11,7 @@ from ai_agents.store.jobs import JobStore
 from ai_agents.store.thread_log import list_after
 from ai_agents.testing import InMemoryJobQueue, ScriptedProvider
 from ai_agents.workers import queue_summarization, queue_title_generation
+from ai_agents.workers.erasure import request_erasure
 from ai_agents.workers.queue import configure_queue
 from tests.support.waiting import eventually
 
@@ -88,6 +89,25 @@ async def test_queued_jobs_run_in_this_process(conn: DatabaseHandle) -> None:
     await queue_summarization(thread["id"])
     await eventually(lambda: done(conn, 2))
     assert (await ThreadStore(conn).get(thread["id"]))["title"] == "A title"
+
+
+async def test_slow_models_do_not_hold_up_jobs_that_ask_none(conn: DatabaseHandle) -> None:
+    never = asyncio.Event()
+    runner = AgentRunner(conn, provider=ScriptedProvider("an answer", "another", [never], [never]))
+    threads = [await new_thread(conn) for _ in range(2)]
+    for thread_id in threads:
+        await runner.run(thread_id, "ada", "Hello!")
+    for thread_id in threads:
+        await queue_title_generation(thread_id)
+    store = JobStore(conn)
+
+    async def are_running() -> bool:
+        return len((await store.list(status="running"))["data"]) == 2
+
+    await eventually(are_running)
+    await conn.database.write(lambda c: request_erasure(c, "someone"))
+    await eventually(lambda: done(conn, 1))
+    assert await are_running()
 
 
 async def test_a_configured_queue_replaces_the_outbox(conn: DatabaseHandle) -> None:

@@ -7,6 +7,7 @@ import pytest
 from ai_agents.core.exceptions import Conflict, JobNotFound, ProviderRejected, ProviderTimeout
 from ai_agents.store import jobs
 from ai_agents.store.jobs import MAX_ATTEMPTS, JobLost, JobStore
+from ai_agents.workers.erasure import request_erasure
 from ai_agents.workers.jobs import JobRunner
 from app.job_queue import CeleryJobs
 from tests.present import present
@@ -163,6 +164,31 @@ async def test_other_due_jobs_run_beside_a_job_unless_they_failed_before(make_be
 
     store = JobStore(benches[0].conn)
     assert [(await store.get(job_id))["status"] for job_id in ids] == ["completed", "completed", "running"]
+
+
+async def test_slow_models_do_not_hold_up_jobs_that_ask_none_in_a_worker(
+    make_bench: MakeBench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ai_agents.workers.jobs._LOOK_EVERY_S", 0.02)
+    answers = asyncio.Event()
+    bench, *others = [await make_bench(*[[answers, "A title"]] * 9, turns=1) for _ in range(9)]
+    slow, *_ = [await each.ask_for("title") for each in (bench, *others)]
+    store = JobStore(bench.conn)
+    running = asyncio.create_task(bench.runner.run_with_others(slow, others=7))
+    await eventually(lambda: len(bench.provider.requests) == 6)
+
+    erasure = await bench.conn.database.write(lambda c: request_erasure(c, "someone"))
+    await eventually(lambda: is_completed(store, erasure["id"]))
+    assert len(bench.provider.requests) == 6, "the last places are for jobs that ask no model"
+    assert (await store.get(slow))["status"] == "running"
+
+    answers.set()
+    await running
+    assert await is_completed(store, slow)
+
+
+async def is_completed(store: JobStore, job_id: str) -> bool:
+    return (await store.get(job_id))["status"] == "completed"
 
 
 async def test_an_unpublished_job_is_published_once(make_bench: MakeBench) -> None:
