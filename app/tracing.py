@@ -40,6 +40,9 @@ _NOISY = ("opentelemetry.exporter", "opentelemetry.sdk._shared_internal", "opent
 # Scopes of libraries whose spans quote what servers said; ours tell the same without it.
 _TALKATIVE = frozenset({"mcp-python-sdk"})
 _LONGEST_REASON = 300
+# A span with content has up to some 100 KB: those that wait may not cost much memory, and those that are sent at once
+# not be more than collectors take, which is some 20 MB.
+_BOUNDS_OF_CONTENT = {"OTEL_BSP_MAX_QUEUE_SIZE": "256", "OTEL_BSP_MAX_EXPORT_BATCH_SIZE": "64"}
 
 
 class Tracing:
@@ -114,6 +117,8 @@ def _hand_on(settings: TracingSettings) -> None:
     from_files = {name: value for name, value in env_file().items() if name.startswith("OTEL_")}
     for name, value in {**from_files, **settings.variables()}.items():
         os.environ.setdefault(name, value)
+    if settings.traces_have_content and not any(name in os.environ for name in _BOUNDS_OF_CONTENT):
+        os.environ.update(_BOUNDS_OF_CONTENT)
     # Servers and clients choose some of them.
     os.environ.setdefault("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", str(tracing.MOST_CONTENT))
 

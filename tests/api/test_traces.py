@@ -2,6 +2,9 @@
 
 import asyncio
 import logging
+import os
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -245,6 +248,38 @@ def test_the_log_is_told_once_that_spans_cannot_be_sent_and_once_that_they_can_a
         ("warning", ("traces cannot be sent, and are dropped",), {**there, "reason": "No: /…/v1/traces"}),
         ("info", ("traces are sent again",), there),
     ]
+
+
+WITHOUT_A_COLLECTOR = """
+from ai_agents.core import tracing
+from app.settings import Settings
+from app.tracing import start_tracing
+
+def resident_kb():
+    return int(open("/proc/self/status").read().split("VmRSS:")[1].split()[0])
+
+start_tracing(Settings(), service="ai-agents")
+tracing.end(tracing.start("first", {}))
+before = resident_kb()
+for number in range(3000):
+    said = {tracing.INPUT: f"{number}" * 100_000, tracing.OUTPUT: f"{number}" * 100_000}
+    tracing.end(tracing.start("chat", said))
+print("grown", resident_kb() - before)
+"""
+
+
+def test_spans_with_content_that_cannot_be_sent_take_little_memory(tmp_path: Path) -> None:
+    settings = {
+        "PYTHONPATH": str(Path(__file__).parents[2]),
+        "OTEL_EXPORTER_OTLP_ENDPOINT": NOWHERE,
+        "OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT": "true",
+    }
+    program, environment = [sys.executable, "-c", WITHOUT_A_COLLECTOR], {**os.environ, **settings}
+    ended = subprocess.run(
+        program, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
+    grown_kb = int(ended.stdout.rpartition("grown")[2])
+    assert grown_kb < 50_000
 
 
 def test_an_address_for_traces_without_the_package_ends_the_start_with_a_sentence(
