@@ -1,21 +1,24 @@
 """Erasing a user, step by step. What was removed is counted in the receipt; what could not be removed fails the job.
 
-The user's keys go first, so that the user adds nothing meanwhile. Threads and agents without another owner are removed
-whole. In threads of others, the user's messages become `[erased]`, in the log too, whose rows stay; summaries and
-generated titles are removed. `erasure_rules` has the rule for each table.
+The user's keys go first, so that the user adds nothing meanwhile; then the user's runs are cancelled. Threads and
+agents without another owner are removed whole. In threads of others, the user's messages become `[erased]`, in the log
+too, whose rows stay; summaries and generated titles are removed. `erasure_rules` has the rule for each table.
 """
 
 import asyncio
 import hashlib
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, and_, delete, exists, func, or_, select, update
 from sqlalchemy.orm import InstrumentedAttribute, aliased
 
+from ai_agents.core.exceptions import RunNotFound, ThreadNotFound
 from ai_agents.core.rows import Job
-from ai_agents.core.types import JsonObject
+from ai_agents.core.types import TERMINAL_RUN_STATUSES, JsonObject
+from ai_agents.runner.decisions import cancel
 from ai_agents.store import audit, jobs, revocations, roles, thread_log
 from ai_agents.store.access_tables import ApiKeyTable, RoleAssignmentTable
 from ai_agents.store.agents import delete_agent
@@ -42,8 +45,8 @@ def request_erasure(connection: Connection, user_id: str) -> Job:
 async def erase_user(context: JobContext, job: ClaimedJob) -> Effect:
     """Erase the user of the job. The job's payload counts what an earlier attempt removed.
 
-    Waits for runs of the user that are executed now. Raises `StorageUnavailable` if the bytes of a file could not be
-    removed; everything else is removed by then.
+    Ends the user's runs, and waits for those that are executed now. Raises `StorageUnavailable` if the bytes of a file
+    could not be removed; everything else is removed by then.
     """
     if "user_id" not in job.payload:
         return lambda _connection: {"removed": {}}  # a later job has erased the user and emptied this one
@@ -63,6 +66,7 @@ class _Erasure:
         """Run all steps. Roles are removed last, since they tell what the user alone owns."""
         user_id = self._user_id
         await self._do(partial(_remove_own, user_id=user_id, but=RoleAssignmentTable))
+        await self._end_runs()
         # A process that executes a run of the user records the user's model calls until the run ends.
         while await self._context.database.read(partial(_has_active_run, user_id=user_id)):  # noqa: ASYNC110  # of any process
             await asyncio.sleep(_LOOK_AGAIN_S)
@@ -77,6 +81,13 @@ class _Erasure:
         await self._do(partial(_remove_own, user_id=user_id))
         removal.check()
         return self._end
+
+    async def _end_runs(self) -> None:
+        """Cancel what is under way or waits: no one would decide for the user, and the threads are those of others."""
+        database = self._context.database
+        for thread_id, run_id in await database.read(partial(_open_runs, user_id=self._user_id)):
+            with suppress(ThreadNotFound, RunNotFound):
+                await database.write(partial(cancel, thread_id=thread_id, run_id=run_id, lease=None))
 
     def _end(self, connection: Connection) -> JsonObject:
         """The receipt. No job names the user any longer: neither this one nor an earlier one that was given up.
@@ -121,6 +132,13 @@ def _remove_own(connection: Connection, user_id: str, but: type[Base] | None = N
         if rule.redact is not None:
             removed |= rule.redact(connection, user_id)
     return removed
+
+
+def _open_runs(connection: Connection, user_id: str) -> list[tuple[str, str]]:
+    """The user's runs that have not ended, each with its thread; those that wait for others first."""
+    is_open = RunTable.status.not_in(TERMINAL_RUN_STATUSES)
+    statement = select(RunTable.thread_id, RunTable.id).where(RunTable.user_id == user_id, is_open)
+    return [(row.thread_id, row.id) for row in connection.execute(statement.order_by(RunTable.status)).all()]
 
 
 def _has_active_run(connection: Connection, user_id: str) -> bool:

@@ -124,6 +124,33 @@ async def test_erasing_a_user_removes_everything_and_leaves_a_receipt(service: S
     assert "alice" not in str((await admin.get("/jobs")).json())
 
 
+async def test_runs_of_an_erased_user_end_and_the_thread_goes_on(small_service: Service) -> None:
+    admin, alice, bob = await small_service.admin(), await small_service.user("alice"), await small_service.user("bob")
+    small_service.container.providers.add(ScriptedProvider([tool_call("calculator", expression="6*7")], "For bob."))
+    agent = await make_agent(bob, provider="scripted", tools=[{"name": "calculator", "approval": "always"}])
+    thread = await make_thread(bob, agent["id"])
+    await give_role(bob, "alice", "user", "agent", agent["id"])
+    await give_role(bob, "alice", "editor", "thread", thread["id"])
+    path = f"/threads/{thread['id']}"
+    assert (await alice.post(f"{path}/messages", json={"content": "Calculate."})).json()["status"] == "waiting"
+    later = {"prefer": "respond-async"}
+    for client, content in ((alice, "Calculate more."), (bob, "Hello!")):
+        body = {"content": content, "on_busy": "queue"}
+        assert (await client.post(f"{path}/messages", json=body, headers=later)).json()["status"] == "queued"
+
+    await admin.delete("/users/alice")
+    await eventually(lambda: job_of(admin, "erase_user"))
+
+    async def is_answered() -> bool:
+        runs = (await bob.get(f"{path}/runs")).json()["data"]
+        return [run["status"] for run in runs] == ["completed", "cancelled", "cancelled"]
+
+    await eventually(is_answered)
+    messages = (await bob.get(f"{path}/messages")).json()["data"]
+    assert [message["content"] for message in messages if message["role"] == "user"] == ["[erased]", "Hello!"]
+    assert "alice" not in str(messages)
+
+
 async def test_no_table_names_an_erased_user_or_quotes_them(service: Service) -> None:
     name, secret = "alice-to-erase", "unforgettable words"
     admin, alice, bob = await service.admin(), await service.user(name), await service.user("bob")
