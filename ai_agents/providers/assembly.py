@@ -32,6 +32,8 @@ from ai_agents.providers.lines import clean_json
 MAX_ARGUMENT_DEPTH = 64
 # Calls in one answer. Models that call tools without end are ended; what others call at once is far below.
 MOST_CALLS = 128
+# Parts in one answer, and pieces of it that are told apart. They are compared with each other, stored and sent again.
+MOST_PARTS = 1_000
 
 
 class Assembly:
@@ -159,6 +161,7 @@ class PartWriter:
     def _end(self, part: TextPart | ReasoningPart | ToolCallPart) -> None:
         self.events.append(PartEnd(len(self.parts), part))
         self.parts.append(part)
+        check_parts(len(self.parts))
         self.kind = None
         self._origin = None
         self._pieces = []
@@ -168,6 +171,12 @@ def check_count(calls: int) -> None:
     """Raises `ProviderError` where an answer has so many calls that its model calls without end."""
     if calls > MOST_CALLS:
         raise ProviderError(f"The model called more than {MOST_CALLS} tools in one answer.")
+
+
+def check_parts(parts: int) -> None:
+    """Raises `ProviderError` where an answer is in more pieces than any model gives."""
+    if parts > MOST_PARTS:
+        raise ProviderError(f"The model answered in more than {MOST_PARTS:,} parts.")
 
 
 def parse_arguments(raw: str, *, cut: bool = False) -> tuple[JsonObject, str | None]:

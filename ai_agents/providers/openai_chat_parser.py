@@ -13,6 +13,7 @@ from typing import Any
 
 from ai_agents.core.json import clean_text
 from ai_agents.core.types import JsonObject, ModelRequest, StopReason, Usage
+from ai_agents.providers.assembly import check_parts
 from ai_agents.providers.errors import RefusedCall, error_from_wire, truncated
 from ai_agents.providers.openai_calls import CallPieces, PartialCall, UncertainCall
 from ai_agents.providers.openai_usage import merge_usage, usage_from_wire
@@ -336,11 +337,15 @@ def _all_objects(items: list[Any]) -> list[JsonObject]:
 
 
 def join_pieces(joined: list[JsonObject], pieces: Iterable[JsonObject]) -> None:
-    """Add the pieces of `reasoning_details` or `thinking_blocks` to the blocks before them."""
+    """Add the pieces of `reasoning_details` or `thinking_blocks` to the blocks before them.
+
+    Raises `ProviderError` for one too many.
+    """
     for piece in pieces:
         block = _open_block(joined, piece)
         if block is None:
             joined.append(dict(piece))
+            check_parts(len(joined))
             continue
         for name, value in piece.items():
             if name in _PIECES and isinstance(value, str) and isinstance(block.get(name), str):

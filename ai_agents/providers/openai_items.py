@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from ai_agents.core.types import JsonObject
-from ai_agents.providers.assembly import parse_arguments, raw_arguments
+from ai_agents.providers.assembly import check_parts, parse_arguments, raw_arguments
 from ai_agents.providers.errors import truncated
 from ai_agents.providers.reading import as_count, as_object, as_objects, as_text
 
@@ -116,6 +116,7 @@ class OutputItems:
 
         They are matched by id, then by what they hold, then by their order within a kind.
         """
+        check_parts(len(output))
         left = list(self._items)
         found: dict[int, OutputItem] = {}
         for is_same in (_has_id_and_place, _has_id, _holds_the_same, _is_of_kind):
@@ -171,6 +172,7 @@ class OutputItems:
     def _add(self, kind: str, index: int | None, item_id: str) -> OutputItem:
         item = OutputItem(kind, index, {item_id}, id=item_id)
         self._items.append(item)
+        check_parts(len(self._items))
         self._last = None
         return item
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from ai_agents.bus.base import Channel, TextInProgress
 from ai_agents.core.exceptions import ProviderError
 from ai_agents.core.types import ModelEvent, ModelResponse, PartDelta, PartEnd, ReasoningPart, TextPart, ToolCallPart
-from ai_agents.providers.assembly import Assembly, check_count
+from ai_agents.providers.assembly import Assembly, check_count, check_parts
 from ai_agents.providers.event_order import says_something
 
 # Of one answer. Models that write without end are ended; answers that are whole stay far below.
@@ -24,7 +24,7 @@ class ShownAnswer:
         self._channel = channel
         self._assembly = Assembly()
         self._shows_reasoning = shows_reasoning
-        self._characters = self._calls = 0
+        self._characters = self._calls = self._parts = 0
         self._lengths: dict[int, int] = {}
 
     def feed(self, event: ModelEvent) -> None:
@@ -41,6 +41,8 @@ class ShownAnswer:
         if isinstance(event, PartEnd):
             self._calls += isinstance(event.part, ToolCallPart)
             check_count(self._calls)
+            self._parts += 1
+            check_parts(self._parts)
             self.is_empty = self.is_empty and not says_something(event.part)
             self._show_rest(event)
             if isinstance(event.part, ReasoningPart) and not self._shows_reasoning:
