@@ -32,9 +32,8 @@ _LONGEST_REASON = 500
 # Jobs that ask a model, and may wait for it as long as they may take. Others keep places that they never have.
 ASKS_MODEL = frozenset({"title", "summarize"})
 KEPT_PLACES = 2
-# How often a process that waits for its jobs looks for more, and how long: after that it is free for a new message.
+# How often a process that waits for its jobs looks for more.
 _LOOK_EVERY_S = 2.0
-_LOOK_FOR_S = 300.0
 # Over this time jobs begin that waited for the next day's budgets.
 _SPREAD_S = 600.0
 Handler = Callable[[JobContext, ClaimedJob], Awaitable[Effect]]
@@ -87,14 +86,13 @@ class JobRunner:
     async def run_with_others(self, job_id: str, *, others: int) -> None:
         """Carry the job out, and up to `others` due jobs at the same time: a job mostly waits for a model.
 
-        Where one of them takes long, others take the places of those that end, so that a slow model does not hold up
-        the jobs of everyone. The others are jobs without an attempt so far: a job that crashes the process costs each
-        of them one attempt at most. Raises `DatabaseUnavailable`.
+        As long as one of these is under way, others take the places of those that end, so that a slow model does not
+        hold up the jobs of everyone. The others are jobs without an attempt so far: a job that crashes the process
+        costs each of them one attempt at most. Raises `DatabaseUnavailable`.
         """
-        loop = asyncio.get_running_loop()
-        until = loop.time() + _LOOK_FOR_S
         wanted, errors = [job_id, *await self._list_beside(1, places=others + 1)], list[BaseException]()
-        running: dict[str, asyncio.Task[bool]] = {}
+        # Others begin only while these are under way: a process that is to stop has soon ended all of them.
+        first, running = frozenset(wanted), dict[str, asyncio.Task[bool]]()
         try:
             while wanted or running:
                 for each in wanted:
@@ -103,7 +101,7 @@ class JobRunner:
                 ended, _ = await asyncio.wait(running.values(), timeout=_LOOK_EVERY_S)
                 errors += [error for task in ended if (error := task.exception()) is not None]
                 running = {each: task for each, task in running.items() if task not in ended}
-                look = bool(running) and not errors and loop.time() < until
+                look = not errors and not first.isdisjoint(running)
                 wanted = await self._list_beside(len(running), places=others + 1) if look else []
         finally:
             for task in running.values():
