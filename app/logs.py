@@ -7,7 +7,8 @@ traces.
 import logging
 import os
 import sys
-from typing import Any
+from contextlib import suppress
+from typing import IO, Any, BinaryIO, TextIO, cast
 
 import orjson
 import structlog
@@ -73,6 +74,26 @@ _SERVER = "uvicorn.error"
 _REFUSED_START = "Application startup failed. Exiting."
 
 
+class _Lossy:
+    """A stream for lines of the log. Where it cannot be written (a full disk, a reader that has gone) a line is lost.
+
+    What logs it goes on: it would fail for the sake of a line otherwise, and the parent of several processes end.
+    """
+
+    def __init__(self, stream: IO[Any]) -> None:
+        self._stream = stream
+
+    def write(self, said: Any) -> None:
+        """Write it, if that can be done."""
+        with suppress(OSError):
+            self._stream.write(said)
+
+    def flush(self) -> None:
+        """As `write`."""
+        with suppress(OSError):
+            self._stream.flush()
+
+
 def configure(level: str, *, process: int | None = None) -> None:
     """Send all logs of the process through one chain. Levels below `level` cost almost nothing.
 
@@ -85,12 +106,12 @@ def configure(level: str, *, process: int | None = None) -> None:
     structlog.configure(
         processors=[*_SHARED, *(_for_people() if readable else _for_programs(_to_bytes))],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr)
+        logger_factory=structlog.PrintLoggerFactory(cast("TextIO", _Lossy(sys.stderr)))
         if readable
-        else structlog.BytesLoggerFactory(sys.stderr.buffer),
+        else structlog.BytesLoggerFactory(cast("BinaryIO", _Lossy(sys.stderr.buffer))),
         cache_logger_on_first_use=True,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(_Lossy(sys.stderr))
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*_SHARED, structlog.stdlib.ExtraAdder(allow=_FACTS)],

@@ -1,6 +1,7 @@
 """The parent keeps as many children as it was told, whatever becomes of them, of it, and of its settings."""
 
 import json
+import os
 import re
 import signal
 import subprocess
@@ -22,13 +23,14 @@ ROOT = Path(__file__).parents[3]
 class SmallFamily:
     """A parent with small children. Files of `folder` say how new children behave."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, output: int | None) -> None:
         self.folder = folder
         self._log = folder / "log"
         with self._log.open("ab") as log:
+            written = log.fileno() if output is None else output
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.unit.processes.small_parent", str(folder)],
-                cwd=ROOT, stdin=subprocess.DEVNULL, stdout=log, stderr=log,
+                cwd=ROOT, stdin=subprocess.DEVNULL, stdout=written, stderr=written,
             )  # fmt: skip
 
     def children(self) -> list[int]:
@@ -74,8 +76,9 @@ class SmallFamily:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[SmallFamily]:
-    family = SmallFamily(folder)
+def serving(folder: Path, output: int | None = None) -> Iterator[SmallFamily]:
+    """A family that writes what it says to its log, or there."""
+    family = SmallFamily(folder, output)
     try:
         yield family
     finally:
@@ -215,6 +218,19 @@ def test_what_cannot_start_leaves_the_former_ones_and_a_stop_ends_a_restart(fami
     assert family.ended() == 0
     assert not any(is_running(child) for child in third)
     assert not family.lines("the time for stopping is over, ending processes")
+
+
+def test_a_reader_of_the_log_that_has_gone_ends_no_process(tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    with serving(tmp_path, writing) as family:
+        os.close(writing)
+        first = family.until_served()
+        os.close(reading)
+        send_signal(first[0], signal.SIGKILL)
+        second = family.until_served(without=first[:1])
+        assert first[1] in second
+        family.send(signal.SIGTERM)
+        assert family.ended() == 0
 
 
 def test_nothing_that_can_be_started_at_all_ends_the_parent(tmp_path: Path) -> None:
