@@ -22,6 +22,7 @@ from ai_agents.core.types import (
     ToolResultPart,
     Usage,
 )
+from ai_agents.providers.openai import OpenAIProvider
 from ai_agents.providers.openai_models import openai_facts
 from tests.fakes.answers import Answer, Call, Raw, Reasoning, call, say
 from tests.fakes.provider_server import FakeProviderServer
@@ -247,6 +248,22 @@ async def test_no_key_for_others(fake: FakeProviderServer, connect: Connect, mon
     await connect(NAME, api_key=None).complete(ask(NAME, model="llama"))
 
     assert fake.requests[0].headers["authorization"] == "Bearer none"
+
+
+async def test_the_account_of_the_environment_is_told_to_openai_alone(
+    fake: FakeProviderServer, connect: Connect, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENAI_ORG_ID", "org-1")
+    monkeypatch.setenv("OPENAI_PROJECT_ID", "proj_1")
+    named = OpenAIProvider(name="another", base_url=fake.base_url(NAME), api_key="a-key")
+
+    await connect(NAME).complete(ask(NAME))
+    await named.complete(ask(NAME))
+    await named.aclose()
+
+    own, other = (request.headers for request in fake.requests)
+    assert (own["openai-organization"], own["openai-project"]) == ("org-1", "proj_1")
+    assert not {"openai-organization", "openai-project"} & set(other)
 
 
 async def test_an_answer_that_is_not_streamed_is_read_too(fake: FakeProviderServer, connect: Connect) -> None:
