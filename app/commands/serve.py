@@ -209,11 +209,23 @@ def _worker(arguments: argparse.Namespace) -> None:
 def _check_worker() -> None:
     """End with status 1 unless a worker of this machine has told the database lately that it is alive.
 
+    While the database is away nothing is known, and to start the worker again would not help: that is no failure.
     The worker itself takes no commands: whatever can write to Redis could give them.
     """
+    from ai_agents.core.exceptions import DatabaseUnavailable
+    from ai_agents.store.database import normalize_url
+    from ai_agents.store.opening import may_pass
     from ai_agents.store.processes import is_worker_alive, worker_prefix
 
-    if not with_database(read_settings(), lambda d: d.read(lambda c: is_worker_alive(c, worker_prefix()))):
+    settings = read_settings()
+    try:
+        is_alive = with_database(settings, lambda d: d.read(lambda c: is_worker_alive(c, worker_prefix())))
+    except DatabaseUnavailable as error:
+        if not may_pass(error, normalize_url(settings.direct_database)):
+            raise
+        print(f"{error} A worker waits for it.", file=sys.stderr)
+        return
+    if not is_alive:
         sys.exit("No worker of this machine is alive.")
 
 

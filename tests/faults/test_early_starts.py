@@ -146,6 +146,18 @@ def test_a_database_that_does_not_come_ends_a_start_with_one_sentence(
         assert (told.err + told.out).count(sentence) == 1, "it tells at once what it waits for"
 
 
+def test_a_worker_is_not_ended_by_its_health_check_because_the_database_is_away(
+    place: pytest.MonkeyPatch, postgres: PostgresServer, capsys: pytest.CaptureFixture[str]
+) -> None:
+    place.setenv("AI_AGENTS_DATABASE_URL", f"postgresql://ada@127.0.0.1:{free_port()}/agents")
+    main(["worker", "--check"])
+    assert "the connection was refused. A worker waits for it." in capsys.readouterr().err
+
+    place.setenv("AI_AGENTS_DATABASE_URL", f"postgresql://postgres@127.0.0.1:{postgres.port}/nowhere")
+    with pytest.raises(SystemExit, match="has no database nowhere"):
+        main(["worker", "--check"])
+
+
 def test_what_no_wait_would_change_ends_a_start_at_once(
     place: pytest.MonkeyPatch, postgres: PostgresServer, capsys: pytest.CaptureFixture[str]
 ) -> None:
