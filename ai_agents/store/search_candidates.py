@@ -43,9 +43,9 @@ FEW_THREADS = 1_000
 FEW_ROWS = 4_000
 # Of further threads, so many rows at once.
 _MORE_ROWS = 10_000
-# What the index is given, and what is looked through after it.
-_INDEX_MS = 1_500
-_LOOK_FOR_S = 1.0
+# What the index is given, and looking through; after an index that took too long, half of it.
+_INDEX_MS = 2_000
+_LOOK_FOR_S = 2.0
 # What an index is asked for. All that is asked is compared with what it finds.
 _MOST_PHRASES, _MOST_WORDS = 16, 32
 _CANCELLED = "57014"
@@ -112,7 +112,7 @@ class _Many:
             if may_ask and of_own is not None:
                 if (indexed := self._ask_index(of_own=of_own)) is not None:
                     return indexed, True
-                may_ask, until = False, time.monotonic() + _LOOK_FOR_S
+                may_ask, until = False, time.monotonic() + _LOOK_FOR_S / 2
             if time.monotonic() > until:
                 return hits, False
             # As many as are likely to have what is missing, and a quarter more.

@@ -1,6 +1,6 @@
 """Users as admins see them: their ids, with how much each has."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from sqlalchemy import (
@@ -83,13 +83,18 @@ def _ids(source: InstrumentedAttribute[str], number: int) -> Select[str]:
     return select(found.c.user_id).where(found.c.user_id.is_not(None)).limit(_MOST)
 
 
+def _ids_of_rows(source: InstrumentedAttribute[str], _number: int) -> Select[str]:
+    """The same for one who reads them all, so that every row is read anyway: along the index, which is quicker."""
+    return select(source.label("user_id")).where(source > _AFTER).distinct().order_by(source).limit(_MOST)
+
+
 def _count(of: Any, *conditions: Any) -> Any:
     return select(func.count()).select_from(of).where(*conditions).scalar_subquery()
 
 
-def _next_ids() -> Select[str]:
+def _next_ids(ids: Callable[[InstrumentedAttribute[str], int], Select[str]]) -> Select[str]:
     """The ids of the next `most` users, in order."""
-    parts = [select(_ids(source, number).subquery().c.user_id) for number, source in enumerate(_SOURCES)]
+    parts = [select(ids(source, number).subquery().c.user_id) for number, source in enumerate(_SOURCES)]
     every: Subquery = union(*parts).subquery()
     return select(every.c.user_id).order_by(every.c.user_id).limit(_MOST)
 
@@ -119,8 +124,8 @@ def _list(ids: CTE | Subquery) -> Select[Any]:
     return statement.outerjoin(totals, totals.user_id == ids.c.user_id).order_by(ids.c.user_id)
 
 
-_IDS = _next_ids()
-_LIST = _list(_IDS.subquery())
+_IDS = _next_ids(_ids_of_rows)
+_LIST = _list(_next_ids(_ids).subquery())
 
 
 class UserStore(Store):
