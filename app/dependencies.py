@@ -221,6 +221,13 @@ def check_media_type(request: Request) -> None:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != JSON:
         raise UnsupportedMediaType
+    refuse_compressed(request)
+
+
+def refuse_compressed(request: Request) -> None:
+    """Raises `UnsupportedMediaType` for a body that is compressed, whose size nothing here would bound."""
+    if request.headers.get("content-encoding", "identity").strip().lower() not in {"identity", ""}:
+        raise UnsupportedMediaType("A body that is compressed (`Content-Encoding`) is not read here.")
 
 
 async def read_bytes(request: Request, *, limit: int) -> bytes:

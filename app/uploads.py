@@ -14,6 +14,7 @@ from ai_agents.attachments.files import Attachments
 from ai_agents.attachments.staging import IncomingFile
 from ai_agents.core.types import JsonObject
 from ai_agents.store import idempotency
+from app.dependencies import refuse_compressed
 from app.errors import InvalidFields, PayloadTooLarge, UnsupportedMediaType
 from app.services.files import RoomForFile, Upload
 
@@ -139,6 +140,7 @@ def _boundary(request: Request) -> bytes:
     media_type, options = parse_options_header(request.headers.get("content-type", ""))
     if media_type != MEDIA_TYPE.encode():
         raise UnsupportedMediaType(f"Only {MEDIA_TYPE} is read here.")
+    refuse_compressed(request)
     if not options.get(b"boundary"):
         raise _broken()
     return options[b"boundary"]

@@ -1,5 +1,6 @@
 """Bad input: it always answers a problem with its code, never a 5xx."""
 
+import gzip
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -218,6 +219,21 @@ async def test_a_body_that_is_not_json_is_unsupported(shared_service: Service, m
     response = await alice.post("/agents", content=b'{"name": "x"}', headers={"content-type": media_type})
 
     check_problem(response, 415, "unsupported_media_type")
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "Deflate", "br, gzip"])
+async def test_a_body_that_is_compressed_is_unsupported(shared_service: Service, encoding: str) -> None:
+    alice = await shared_service.user("alice")
+    headers = {"content-encoding": encoding}
+
+    for asked in (
+        alice.post("/agents", content=gzip.compress(b'{"name": "x"}'), headers=JSON | headers),
+        alice.post("/files", files={"file": ("a.txt", b"text", "text/plain")}, headers=headers),
+    ):
+        told = check_problem(await asked, 415, "unsupported_media_type")
+        assert "Content-Encoding" in told["detail"]
+    plain = await alice.post("/agents", json={"name": "x"}, headers={"content-encoding": "identity"})
+    assert plain.status_code == 201
 
 
 async def test_json_with_a_charset_is_json(shared_service: Service) -> None:
