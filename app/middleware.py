@@ -123,7 +123,13 @@ class RequestContext:
             await answer(scope, receive, send_named)
         finally:
             overload.let_go(scope)
-            _log_answer(scope, status, time.perf_counter() - began)
+            _finish(scope, status, time.perf_counter() - began)
+
+
+def _finish(scope: Scope, status: int, took_s: float) -> None:
+    # It holds the scope itself: a circle would wait for the garbage collector, with all that the request had.
+    scope.pop(SERVER_SEND, None)
+    _log_answer(scope, status, took_s)
 
 
 def _log_answer(scope: Scope, status: int, took_s: float) -> None:

@@ -8,7 +8,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from sqlalchemy import Connection
 
@@ -50,21 +50,29 @@ from ai_agents.store.model_calls import CallRecord, CallStatus
 from ai_agents.store.runs import LeaseLost, OwnedRun
 
 T = TypeVar("T")
+StopKind = Literal["cancel", "hand_over", "lease_lost"]
 _FIRST_DELAY_S = 0.05
 _LONGEST_DELAY_S = 2.0
 _log = logging.getLogger(__name__)
 
 
+class Stop:
+    """Why this process stops a run, once it does."""
+
+    def __init__(self) -> None:
+        self.kind: StopKind | None = None
+
+
 class Writes:
     """Writes and reads that wait until the database is there.
 
-    `is_stopped` tells whether this process stopped the run on purpose: then a cancellation does not end a write.
+    Once this process has stopped the run on purpose (`stop`), a cancellation does not end a write.
     """
 
-    def __init__(self, database: Database, run_id: str, *, is_stopped: Callable[[], bool]) -> None:
+    def __init__(self, database: Database, run_id: str, stop: Stop) -> None:
         self._database = database
         self._run_id = run_id
-        self._is_stopped = is_stopped
+        self._stop = stop
         self._under_way: asyncio.Future[Any] | None = None
 
     async def record(self, work: Callable[[Connection], T], find_recorded: Callable[[Connection], T | None]) -> T:
@@ -105,7 +113,7 @@ class Writes:
             try:
                 await asyncio.wait({self._under_way})
             except asyncio.CancelledError:
-                if not self._is_stopped():
+                if self._stop.kind is None:
                     raise
 
     async def last(self, writing: Coroutine[Any, Any, T]) -> T:
@@ -117,7 +125,7 @@ class Writes:
             try:
                 await asyncio.wait({task})
             except asyncio.CancelledError as error:
-                foreign = foreign if self._is_stopped() else error
+                foreign = error if self._stop.kind is None else foreign
         if foreign is not None:
             raise foreign
         return task.result()
@@ -138,23 +146,16 @@ def _delays() -> Iterator[float]:
 class TurnRecorder:
     """The record of one turn. `prepared` is set once the turn is prepared, before any model or tool is called.
 
-    `is_stopped` tells whether this process stopped the run on purpose.
+    `stop` tells whether this process stopped the run on purpose. It is no method of the turn: a circle of objects would
+    wait for the garbage collector, with all messages of the turn.
     """
 
-    def __init__(
-        self,
-        run: OwnedRun,
-        database: Database,
-        channel: Channel,
-        owner: ProcessOwner,
-        *,
-        is_stopped: Callable[[], bool],
-    ) -> None:
+    def __init__(self, run: OwnedRun, database: Database, channel: Channel, owner: ProcessOwner, stop: Stop) -> None:
         self.run = run
         self.channel = channel
         self.prepared: PreparedTurn | None = None
         self._owner = owner
-        self.writes = Writes(database, run.id, is_stopped=is_stopped)
+        self.writes = Writes(database, run.id, stop)
         self._progress: TextInProgress | None = None
         # A model call that is over and not recorded yet.
         self._unrecorded: CallRecord | None = None

@@ -45,7 +45,7 @@ from ai_agents.runner.ending import Answered, EndedRun, RunEnding
 from ai_agents.runner.ownership import ProcessOwner, RunOrigin, TurnInputs
 from ai_agents.runner.preparation import PreparedTurn, TurnPreparer
 from ai_agents.runner.progress import ProgressClock
-from ai_agents.runner.recorder import TurnRecorder
+from ai_agents.runner.recorder import Stop, StopKind, TurnRecorder
 from ai_agents.runner.recording import Answer
 from ai_agents.runner.run_span import NO_SPAN, RunSpan
 from ai_agents.runner.shown_answer import ShownAnswer
@@ -55,7 +55,6 @@ from ai_agents.store.runs import LeaseLost, OwnedRun
 from ai_agents.tools.schema import OutputFault
 
 T = TypeVar("T")
-StopKind = Literal["cancel", "hand_over", "lease_lost"]
 _Steered = Literal["steered"]
 _UNKNOWN = "Whether this call had its effect is unknown: the process that ran it died. It was not run again."
 _CORRECTION = "{} Answer again, with nothing but JSON that fits the schema."
@@ -79,7 +78,7 @@ class Turn:
         origin: RunOrigin,
         inputs: TurnInputs | None = None,
     ) -> None:
-        self.stopped: StopKind | None = None
+        self._stop = Stop()
         # A task that is cancelled before its first step never runs at all: until then a stop is only noted.
         self.begun = False
         # The end of the run, or its first answer after which it goes on.
@@ -89,17 +88,22 @@ class Turn:
         self._origin = origin
         self._inputs = inputs
         self._span = NO_SPAN
-        self._recorder = TurnRecorder(run, database, channel, owner, is_stopped=lambda: self.stopped is not None)
+        self._recorder = TurnRecorder(run, database, channel, owner, self._stop)
 
     @property
     def run(self) -> OwnedRun:
         """The run as it was recorded last."""
         return self._recorder.run
 
+    @property
+    def stopped(self) -> StopKind | None:
+        """Why this process stopped the run; None where it did not."""
+        return self._stop.kind
+
     def stop(self, kind: StopKind) -> None:
         """Note why the task is about to be cancelled; the first reason counts."""
-        if self.stopped is None:
-            self.stopped = kind
+        if self._stop.kind is None:
+            self._stop.kind = kind
 
     async def execute(self) -> EndedRun | None:
         """Run to the end; None where the run waits, or has another owner. A cancellation that is no stop is raised."""

@@ -85,6 +85,8 @@ class WatchedRight:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        # It belongs to what holds this right. A circle would wait for the garbage collector, with all that was read.
+        self._on_doubt = _ignore
 
     def _schedule(self) -> None:
         if self._timer is not None:
@@ -94,6 +96,10 @@ class WatchedRight:
         if ask_at is not None and not self._is_closed:
             wait_s = max(ask_at - time.time(), 0.0) + _LATE_S
             self._timer = asyncio.get_running_loop().call_later(wait_s, self.doubt)
+
+
+def _ignore() -> None:
+    """A doubt of a right that is used no more."""
 
 
 class RightsWatch:

@@ -30,7 +30,8 @@ from ai_agents.runner.process.held_runs import HeldRuns, start_held
 from ai_agents.runner.process.periodic import DEFAULT_TIMING, PeriodicTask, Timing, run_periodic_tasks
 from ai_agents.runner.process.sole_process import sole_process
 from ai_agents.runner.process.takeover import take_over
-from ai_agents.runner.turn import StopKind, Turn
+from ai_agents.runner.recorder import StopKind
+from ai_agents.runner.turn import Turn
 from ai_agents.store import audit_chain, budgets, idempotency, revocations, runs, threads, tickets, tokens, webhooks
 from ai_agents.store.database import Database
 from ai_agents.store.runs import OwnedRun

@@ -47,7 +47,7 @@ class Process:
         periodic = executor._periodic
         tasks = [running.task for running in executor._running.values()]
         for running in executor._running.values():
-            running.turn.stopped = "lease_lost"
+            running.turn.stop("lease_lost")
         for task in [*tasks, *([periodic] if periodic else [])]:
             task.cancel()
         await asyncio.gather(*tasks, *([periodic] if periodic else []), return_exceptions=True)
