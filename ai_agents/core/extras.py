@@ -7,15 +7,16 @@ from ai_agents.core.exceptions import PackageMissing
 
 # By import name: what needs the package, and the requirement as pyproject.toml has it.
 PACKAGES: Mapping[str, tuple[str, str]] = {
-    "aiohttp": ("The providers openai, gemini and ollama", "aiohttp>=3.14.4,<4"),
     "alembic": ("Migrating a database", "alembic>=1.20,<2"),
     "anthropic": ("The provider anthropic", "anthropic[aiohttp]>=2.12,<3"),
     "asyncpg": ("PostgreSQL", "asyncpg>=0.32,<1"),
     "celery": ("Running jobs in workers", "celery[redis]>=5.7,<6"),
     "cryptography": ("Encrypting the headers of tools", "cryptography>=45"),
+    "httpx2": ("The provider ollama", "httpx2>=2.16,<3"),
     "joserfc": ("Taking the JWTs of an OpenID Connect issuer", "joserfc>=1.8,<2"),
     "mcp": ("Speaking MCP", "mcp>=2.3,<3"),
     "obstore": ("Keeping files in a bucket", "obstore>=0.12,<1"),
+    "openai": ("The provider openai", "openai[aiohttp]>=3.54,<4"),
     "opentelemetry.exporter.otlp.proto.http": ("Sending traces", "opentelemetry-exporter-otlp-proto-http>=1.40,<2"),
     "pypdf": ("Reading PDF files", "pypdf>=7.1,<8"),
     "redis": ("Redis", "redis>=8.1,<9"),

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from ai_agents.core.exceptions import ProviderNotConfigured
 from ai_agents.core.types import ModelRequest
 from ai_agents.providers.base import Capabilities
-from ai_agents.providers.direct_transport import DirectTransport
 from ai_agents.providers.gemini_generate import GeminiGenerate
 from ai_agents.providers.gemini_models import NAME, gemini_capabilities
 from ai_agents.providers.http_provider import HTTPProvider, list_pages
 from ai_agents.providers.listing import ListedModel, gemini_models, gemini_next_page
-from ai_agents.providers.transport import ProviderTransport
+from ai_agents.providers.transport import ProviderTransport, plain_transport
 from ai_agents.providers.wire_format import WireFormat
 
 DEFAULT_BASE_URL = "https://generativelanguage.googleapis.com/v1beta"
@@ -40,4 +39,4 @@ class GeminiProvider(HTTPProvider):
             sentence = f"{self.name} has no API key: pass api_key or set GEMINI_API_KEY."
             raise ProviderNotConfigured(sentence, provider=self.name)
         headers = {"x-goog-api-key": api_key} | self._headers
-        return DirectTransport(self.name, self._base_url or DEFAULT_BASE_URL, headers)
+        return plain_transport(self.name, self._base_url or DEFAULT_BASE_URL, headers)

@@ -6,13 +6,12 @@ from urllib.parse import urlsplit
 from ai_agents.core.exceptions import ProviderError
 from ai_agents.core.types import ModelRequest
 from ai_agents.providers.base import Capabilities
-from ai_agents.providers.direct_transport import DirectTransport
 from ai_agents.providers.http_provider import LIST_TIMEOUT_S, HTTPProvider
 from ai_agents.providers.listing import ListedModel, ollama_models
 from ai_agents.providers.ollama_chat import NAME, OllamaChat
 from ai_agents.providers.ollama_models import OllamaEndpoint, OllamaModels, most_context, ollama_files
 from ai_agents.providers.quirks import Quirks
-from ai_agents.providers.transport import ProviderTransport
+from ai_agents.providers.transport import ProviderTransport, plain_transport
 from ai_agents.providers.wire_format import WireFormat
 
 DEFAULT_BASE_URL = "http://localhost:11434"
@@ -76,7 +75,7 @@ class OllamaProvider(HTTPProvider):
 
     def _build(self) -> ProviderTransport:
         key = {"authorization": f"Bearer {self._api_key}"} if self._api_key else {}
-        return DirectTransport(self.name, base_url_from(self._base_url), key | self._headers)
+        return plain_transport(self.name, base_url_from(self._base_url), key | self._headers)
 
     async def _list_models(self, transport: ProviderTransport) -> Sequence[ListedModel]:
         return ollama_models(await transport.get_json("/api/tags", timeout_s=LIST_TIMEOUT_S))

@@ -25,7 +25,7 @@ def get_provider(name: str, **options: Any) -> Provider:
     """A new provider: `anthropic`, `openai`, `ollama`, `echo` or a registered one.
 
     `options` are the provider's: `model` for all, `api_key`, `base_url`, `max_retries` for those behind HTTP. The first
-    request loads what it needs and connects, and raises `ProviderNotConfigured` where a key is missing.
+    request loads the SDK and connects, and raises `ProviderNotConfigured` where a key is missing.
     Raises `ProviderNotConfigured` for an unknown name, TypeError for an unknown option.
     """
     factory = _factory(name)

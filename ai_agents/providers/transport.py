@@ -1,17 +1,22 @@
-"""The connections to one provider, and the requests over them. Every failure leaves here as a `ProviderError`."""
+"""The connections to one provider and the requests that go over them. Every failure leaves here as a `ProviderError`.
+
+An SDK gives its client, address and headers once; it does not send the requests. Its own `post` builds several objects
+for each request and takes more than twice as long.
+"""
 
 import asyncio
 import re
-from abc import ABC, abstractmethod
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from functools import cached_property, lru_cache
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import orjson
 
+from ai_agents.core.certificates import trusted_certificates
 from ai_agents.core.exceptions import ProviderError
+from ai_agents.core.extras import require
 from ai_agents.core.secrets import Secrets
 from ai_agents.core.types import JsonObject
 from ai_agents.providers.errors import error_from_response, error_from_transport, hide_in_error, secrets_of
@@ -37,37 +42,6 @@ _PUBLIC_HEADERS = re.compile(
 )
 
 
-class Response(Protocol):
-    """What came back, its body unread. The names are those of httpx2, whose `Response` is one."""
-
-    @property
-    def status_code(self) -> int:
-        """The HTTP status."""
-        ...
-
-    @property
-    def headers(self) -> Mapping[str, str]:
-        """The headers, whose names may be asked for in lower case."""
-        ...
-
-    @property
-    def is_success(self) -> bool:
-        """Whether the status is one of 200 to 299."""
-        ...
-
-    def aiter_bytes(self) -> AsyncIterator[bytes]:
-        """The body as it comes, unpacked."""
-        ...
-
-    def aiter_raw(self) -> AsyncIterator[bytes]:
-        """The body as it comes, of a response that is not compressed."""
-        ...
-
-    async def aclose(self) -> None:
-        """Close it; unless its body was read to the end, the connection with it."""
-        ...
-
-
 class OpenResponse:
     """A successful response.
 
@@ -78,7 +52,7 @@ class OpenResponse:
     def __init__(
         self,
         provider: str,
-        response: Response,
+        response: "httpx2.Response",
         *,
         timeout_s: float,
         errors: tuple[type[Exception], ...],
@@ -135,14 +109,23 @@ class ReadResponse(OpenResponse):
         """Nothing is open."""
 
 
-class ProviderTransport(ABC):
-    """One HTTP client. `headers` go with every request; `errors` is what the client raises."""
+class ProviderTransport:
+    """One HTTP client. `headers` go with every request; `errors` is what it can raise beside httpx2's own errors."""
 
     def __init__(
-        self, provider: str, *, base_url: str, headers: Mapping[str, str], errors: tuple[type[Exception], ...]
+        self,
+        provider: str,
+        client: "httpx2.AsyncClient",
+        *,
+        base_url: str,
+        headers: Mapping[str, str],
+        errors: tuple[type[Exception], ...] = (),
     ) -> None:
+        import httpx2
+
         self.provider = provider
-        self._errors = errors
+        self._client = client
+        self._errors: tuple[type[Exception], ...] = (httpx2.HTTPError, OSError, *errors)
         self.base_url = base_url.rstrip("/")
         self._headers = {name.lower(): value for name, value in headers.items()} | {"accept-encoding": "identity"}
 
@@ -153,8 +136,16 @@ class ProviderTransport(ABC):
 
         Raises `ProviderError`.
         """
-        response = await self._send("POST", path, encode_body(payload), headers=headers or {}, timeout_s=timeout_s)
-        return self._opened(response, timeout_s=timeout_s)
+        import httpx2
+
+        request = httpx2.Request(
+            "POST",
+            _url(self.base_url + path),
+            headers={**self._headers, **(headers or {})},
+            content=encode_body(payload),
+            extensions={"timeout": limits(timeout_s).as_dict()},
+        )
+        return self._opened(await self._send(request, timeout_s=timeout_s), timeout_s=timeout_s)
 
     async def get_json(self, path: str, *, timeout_s: float) -> Any:
         """The JSON of a short answer. Raises `ProviderError`."""
@@ -165,7 +156,16 @@ class ProviderTransport(ABC):
         return await self._request_json("POST", path, encode_body(payload), timeout_s=timeout_s)
 
     async def _request_json(self, method: str, path: str, content: bytes | None, *, timeout_s: float) -> Any:
-        response = await self._send(method, path, content, headers={}, timeout_s=timeout_s)
+        import httpx2
+
+        request = httpx2.Request(
+            method,
+            _url(self.base_url + path),
+            headers=self._headers,
+            content=content,
+            extensions={"timeout": limits(timeout_s).as_dict()},
+        )
+        response = await self._send(request, timeout_s=timeout_s)
         body = b""
         try:
             async for chunk in response.aiter_bytes():
@@ -184,30 +184,21 @@ class ProviderTransport(ABC):
         except ValueError as error:
             raise ProviderError(f"{self.provider} answered with what is no JSON.", provider=self.provider) from error
 
-    async def _send(
-        self, method: str, path: str, content: bytes | None, *, headers: Mapping[str, str], timeout_s: float
-    ) -> Response:
-        """The successful response. Raises `ProviderError`."""
-        address, headers = self.base_url + path, {**self._headers, **headers}
+    async def _send(self, request: "httpx2.Request", *, timeout_s: float) -> "httpx2.Response":
+        """The successful response, with its body unread. Redirects are not followed. Raises `ProviderError`."""
         try:
             try:
-                response = await self._exchange(method, address, headers, content, timeout_s=timeout_s)
+                response = await self._client.send(request, stream=True)
             except self._errors as error:
                 if not _closed_before(error):
                     raise
-                response = await self._exchange(method, address, headers, content, timeout_s=timeout_s)
+                response = await self._client.send(request, stream=True)
         except self._errors as error:
             raise self._lost(error, timeout_s=timeout_s, begun=False) from error
         if response.is_success:
             return response
         body = await self._error_body(response)
         raise error_from_response(self.provider, response.status_code, response.headers, body, secrets=self._secrets)
-
-    @abstractmethod
-    async def _exchange(
-        self, method: str, address: str, headers: Mapping[str, str], content: bytes | None, *, timeout_s: float
-    ) -> Response:
-        """Send a request. Redirects are not followed. Raises one of `errors`."""
 
     def _lost(self, error: Exception, *, timeout_s: float, begun: bool) -> ProviderError:
         """The error for a connection that failed. HTTP clients quote a header that they cannot send."""
@@ -221,14 +212,14 @@ class ProviderTransport(ABC):
         found = [value for name, value in self._headers.items() if not _is_public(name)]
         return secrets_of([*found, urlsplit(self.base_url).password or ""])
 
-    @abstractmethod
     async def aclose(self) -> None:
         """Close the connections."""
+        await self._client.aclose()
 
-    def _opened(self, response: Response, *, timeout_s: float) -> OpenResponse:
+    def _opened(self, response: "httpx2.Response", *, timeout_s: float) -> OpenResponse:
         return OpenResponse(self.provider, response, timeout_s=timeout_s, errors=self._errors, secrets=self._secrets)
 
-    async def _error_body(self, response: Response) -> bytes:
+    async def _error_body(self, response: "httpx2.Response") -> bytes:
         """The beginning of the body of a failed response, as far as it can be read: the status says enough."""
         body = b""
         try:
@@ -245,7 +236,6 @@ class ProviderTransport(ABC):
 class SDKTransport(ProviderTransport):
     """The connections, address and headers of an SDK's client; `http` is the HTTP client that the SDK was given.
 
-    The SDK gives them once; it does not send the requests. Its own `post` takes more than twice as long.
     `headers` are those that were given for this server; they win. What SDKs take from the environment beside the key,
     such as an organization, goes to their own provider only: with `is_own` false it is left out.
     """
@@ -254,36 +244,18 @@ class SDKTransport(ProviderTransport):
         self, provider: str, sdk: Any, http: "httpx2.AsyncClient", *, headers: Mapping[str, str], is_own: bool
     ) -> None:
         import aiohttp
-        import httpx2
 
         self._sdk = sdk
-        self._client = http
         usual = {name: value for name, value in sdk.default_headers.items() if is_own or _is_public(name)}
         sent = {**usual, **sdk.auth_headers, **headers}
         super().__init__(
             provider,
+            http,
             base_url=str(sdk.base_url),
             # The SDK marks a header that is not to be sent with a value that is no text.
             headers={name: value for name, value in sent.items() if isinstance(value, str)},
-            errors=(httpx2.HTTPError, OSError, aiohttp.ClientError),
+            errors=(aiohttp.ClientError,),
         )
-
-    async def _exchange(
-        self, method: str, address: str, headers: Mapping[str, str], content: bytes | None, *, timeout_s: float
-    ) -> Response:
-        import httpx2
-
-        request = httpx2.Request(
-            method,
-            _url(address),
-            headers=headers,
-            content=content,
-            extensions={"timeout": limits(timeout_s).as_dict()},
-        )
-        return await self._client.send(request, stream=True)
-
-    async def aclose(self) -> None:
-        await self._client.aclose()
 
 
 def connection_limits() -> "httpx2.Limits":
@@ -291,6 +263,16 @@ def connection_limits() -> "httpx2.Limits":
     import httpx2
 
     return httpx2.Limits(max_connections=_NO_LIMIT, max_keepalive_connections=_MAX_IDLE)
+
+
+def plain_transport(provider: str, base_url: str, headers: Mapping[str, str]) -> ProviderTransport:
+    """A transport to a server that needs no SDK: an HTTP client of its own, and these headers."""
+    require("httpx2")
+    import httpx2
+
+    client = httpx2.AsyncClient(limits=connection_limits(), verify=trusted_certificates())
+    headers = {**client.headers, "content-type": "application/json", **headers}
+    return ProviderTransport(provider, client, base_url=base_url, headers=headers)
 
 
 def _is_public(header: str) -> bool:
