@@ -67,7 +67,7 @@ class Conversation:
         try:
             await self._follow(self._client.stream(thread_id, question))
         except ServiceProblem as problem:
-            raise CommandFailed(f"There is no answer: {problem.detail}") from problem
+            raise CommandFailed(f"There is no answer: {await self._words(problem)}") from problem
         return INTERRUPTED if self._stopping is not None else DONE
 
     async def talk(self) -> int:
@@ -84,7 +84,7 @@ class Conversation:
                 try:
                     await self._take(line)
                 except ServiceProblem as problem:
-                    self._transcript.note(harmless(problem.detail), "red")
+                    self._transcript.note(harmless(await self._words(problem)), "red")
                 except CommandFailed as error:
                     self._transcript.note(str(error), "red")
                 except OSError as error:  # of a file to attach
@@ -114,6 +114,16 @@ class Conversation:
                 thread_id = await self._thread()
                 attachments, self._attachments = self._attachments, []
                 await self._follow(self._client.stream(thread_id, line, attachments=attachments))
+
+    async def _words(self, problem: ServiceProblem) -> str:
+        """What went wrong, with the words of a provider for those who may read them: the agent's editors and admins."""
+        if not problem.code.startswith("provider_") or self._thread_id is None or self._run_id is None:
+            return problem.detail
+        try:
+            upstream = (await self._probe.get_run(self._thread_id, self._run_id)).get("upstream")
+        except ServiceProblem:
+            return problem.detail
+        return f"{problem.detail} It said: {upstream['message']}" if upstream else problem.detail
 
     async def _attach(self, name: str) -> None:
         made = await self._client.create_file(_path(name))

@@ -41,9 +41,11 @@ def ask(address: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.Mo
 
 @pytest.fixture
 def agents(address: str, at_the_service: None, capsys: pytest.CaptureFixture[str]) -> None:
-    """Agents with a tool, of which `careful` asks before it calls it."""
+    """Agents with a tool, of which `careful` asks before it calls it, and one whose model is refused."""
     careful = "name: careful\ntools: [{name: calculator, approval: always}]\n"
-    Path("agents.yaml").write_text(f"name: quick\ntools: [calculator]\n---\n{careful}")
+    refused = "name: refused\nprovider: mirror\nmodel: any\n"
+    main(["providers", "add", "mirror", "--type", "openai", "--base-url", f"{address}/v1", "--url", address])
+    Path("agents.yaml").write_text(f"name: quick\ntools: [calculator]\n---\n{careful}---\n{refused}")
     main(["agents", "apply", "-f", "agents.yaml", "--url", address])
     capsys.readouterr()
 
@@ -104,6 +106,11 @@ def test_a_person_sees_answers_as_they_come_decides_on_tools_and_stops_long_ones
     code, answer, beside = ask("Hello", "--agent", "nope")
     assert (code, answer) == (1, "")
     assert beside.startswith("There is no agent called 'nope'")
+    # Those who may change the agent read what the provider said.
+    code, answer, beside = ask("Hello", "--agent", "refused")
+    assert (code, answer) == (1, "")
+    assert beside.startswith("There is no answer: mirror refused ")
+    assert " It said: This API key or token is not known here" in beside
     # There is no person to ask.
     code, answer, beside = ask(CALCULATE, "--agent", "careful")
     assert (code, answer) == (1, "")

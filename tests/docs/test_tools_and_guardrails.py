@@ -20,6 +20,7 @@ from app.schemas.agents import CreateAgent
 from tests.docs.conftest import Run, environment
 from tests.docs.examples import examples_of
 from tests.docs.python_examples import run_snippet, snippets_of
+from tests.docs.site import QUICK_START
 from tests.support.processes import free_port, wait_for_port
 
 DOCS = Path(__file__).parents[2] / "docs"
@@ -73,7 +74,7 @@ def test_every_example_of_the_page_on_tools_prints_what_the_page_shows(run: Run)
     examples = examples_of(TOOLS)
     assert len(examples) >= 6
 
-    for example, output in run(examples):
+    for example, output in run([*examples_of(QUICK_START), *examples]):
         assert example.explains(output), f"line {example.line} shows\n{example.shown}\nand printed\n{output}"
 
 

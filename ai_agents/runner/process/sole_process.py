@@ -19,8 +19,8 @@ from ai_agents.store.postgres_urls import connect_arguments
 # Any number that no other program on the same database server is likely to lock.
 _ADVISORY_LOCK = 0x41_49_41_47
 _REFUSAL = (
-    "Another process already runs agents on this database. Several processes need Redis between them, "
-    "so that each sees what the others stream: set AI_AGENTS_REDIS_URL (redis_url in the library)."
+    "Another process already runs agents on this database. Stop it first; or, to run several, give them Redis, "
+    "so that each sees what the others stream: AI_AGENTS_REDIS_URL (redis_url in the library)."
 )
 
 
