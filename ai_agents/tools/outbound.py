@@ -42,6 +42,10 @@ class OutboundRefused(ToolError):
     """The address may not be connected to."""
 
 
+class AddressNotPublic(OutboundRefused):
+    """The address is none of the public Internet, and not among those that are allowed beside it."""
+
+
 class OutboundFailed(ToolError):
     """There was no answer, or none that can be used."""
 
@@ -166,14 +170,14 @@ class Outbound:
     async def addresses(self, host: str, port: int) -> list[str]:
         """Return the addresses that this host may be connected to.
 
-        Raises `OutboundRefused`, and OSError if the name is not known; TimeoutError is one.
+        Raises `AddressNotPublic`, and OSError if the name is not known; TimeoutError is one.
         """
         async with asyncio.timeout(self.connect_timeout_s):
             found = await self._resolve(host, port)
         if _forms(host, port) & self._allow:
             return found
         if not found or not all(map(is_public, found)):
-            raise OutboundRefused("This address is not one of the public Internet, and may not be connected to.")
+            raise AddressNotPublic("This address is not one of the public Internet, and may not be connected to.")
         return found
 
     def trace_headers(self, url: str | httpx2.URL) -> dict[str, str]:

@@ -20,7 +20,7 @@ from ai_agents.store.sealing import SealBroken
 from ai_agents.tools.base import NoCredentials, ToolError
 from ai_agents.tools.http import check_http_spec, check_url
 from ai_agents.tools.mcp import McpServer
-from ai_agents.tools.outbound import OutboundRefused
+from ai_agents.tools.outbound import AddressNotPublic
 from ai_agents.tools.toolbox import ListedTool, list_row
 from app.container import Container
 from app.schemas.tools import ApproveTools, CreateHttpTool, CreateMcpServer, CreateTool, UpdateHttpTool
@@ -231,7 +231,7 @@ async def _check_address(container: Container, url: str) -> None:
         return  # a host name is resolved and checked at each call, since its address can change
     try:
         await container.tools.outbound.addresses(host, parts.port or (443 if parts.scheme == "https" else 80))
-    except OutboundRefused as error:
+    except AddressNotPublic as error:
         raise InvalidRequest(f"{error} AI_AGENTS_OUTBOUND_ALLOW makes exceptions.", loc=("url",)) from error
     except (OSError, UnicodeError) as error:
         raise InvalidRequest("This address cannot be reached from here.", loc=("url",)) from error

@@ -8,7 +8,7 @@ from ai_agents.core.rows import Page
 from ai_agents.core.webhook_rows import Delivery, NewWebhook, Webhook, WebhookRow
 from ai_agents.store import audit, webhooks
 from ai_agents.tools.base import ToolError
-from ai_agents.tools.outbound import OutboundRefused
+from ai_agents.tools.outbound import AddressNotPublic
 from ai_agents.workers.webhooks import make_secret, seal_secret
 from app.container import Container
 from app.errors import Unauthorized
@@ -139,7 +139,7 @@ async def _check_url(container: Container, url: str) -> None:
     """Raises `InvalidRequest` for an address that may not be connected to."""
     try:
         await container.tools.outbound.check(url)
-    except OutboundRefused as error:
+    except AddressNotPublic as error:
         raise InvalidRequest(f"{error} AI_AGENTS_OUTBOUND_ALLOW makes exceptions.", loc=("url",)) from None
     except ToolError as error:
         raise InvalidRequest(str(error), loc=("url",)) from None

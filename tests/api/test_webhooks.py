@@ -311,6 +311,9 @@ async def test_addresses_that_are_not_public_are_refused_when_made_and_when_sent
     asked = {"url": "http://10.0.0.7/", "events": ["run.failed"], "agent_id": agent["id"]}
     refused = await alice.post("/webhooks", json=asked)
     assert (refused.status_code, "AI_AGENTS_OUTBOUND_ALLOW makes exceptions." in refused.text) == (422, True)
+    # No setting makes an exception for a user in an address.
+    refused = await alice.post("/webhooks", json=asked | {"url": "https://ann@hooks.example/"})
+    assert (refused.status_code, "AI_AGENTS_OUTBOUND_ALLOW" in refused.text) == (422, False)
 
 
 @pytest.mark.usefixtures("by_hand")
