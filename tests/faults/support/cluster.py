@@ -123,11 +123,14 @@ class Cluster:
         return run
 
     async def until_ended(self, at: Replica, thread_id: str, run_id: str, *, timeout_s: float = 30.0) -> dict[str, Any]:
-        """The run once it has ended."""
+        """The run once it has ended. As clients do, it asks again where the database does not answer yet."""
         async with asyncio.timeout(timeout_s):
-            while (run := await self.get_run(at, thread_id, run_id))["status"] not in TERMINAL_STATUSES:
+            while True:
+                answer = await self.call(at, "GET", f"/threads/{thread_id}/runs/{run_id}")
+                if answer.status != 503 and answer.ok()["status"] in TERMINAL_STATUSES:
+                    run: dict[str, Any] = answer.data
+                    return run
                 await asyncio.sleep(0.05)
-        return run
 
     async def until_jobs_are(self, at: Replica, status: str, count: int) -> None:
         """Wait until so many background jobs have this status."""
