@@ -55,7 +55,7 @@ class Road:
 
 async def _walk(directory: Path) -> Road:
     from app.main import create_app
-    from app.server import build_server
+    from app.serving.server import build_server
     from app.settings import Settings
 
     settings = Settings(var_dir=directory, admin_key=_KEY, host="127.0.0.1", port=0)

@@ -19,7 +19,7 @@ def _back_up(arguments: argparse.Namespace) -> None:
     from ai_agents.store import audit
     from ai_agents.store.migrate import is_usable
     from app.commands.backups import back_up, keys_left_out
-    from app.signals import clean_up_on_sigterm
+    from app.serving.signals import clean_up_on_sigterm
 
     clean_up_on_sigterm()
     make_private_files()
@@ -51,7 +51,7 @@ def _restore(arguments: argparse.Namespace) -> None:
     import asyncio
 
     from app.commands.backups import check, restore
-    from app.signals import clean_up_on_sigterm
+    from app.serving.signals import clean_up_on_sigterm
 
     clean_up_on_sigterm()
     make_private_files()

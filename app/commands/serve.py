@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
     from app.processes.told import Told
-    from app.server import Server
+    from app.serving.server import Server
     from app.settings import Settings
 
 _LOOK_AGAIN_S = 2.0
@@ -41,7 +41,7 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
 
 
 def _serve(arguments: argparse.Namespace) -> None:
-    from app.signals import end_at_once_on_signals
+    from app.serving.signals import end_at_once_on_signals
 
     end_at_once_on_signals()
     gc.disable()  # until it listens: to look for garbage in what is imported would be a fifth of the start
@@ -56,7 +56,7 @@ def _serve(arguments: argparse.Namespace) -> None:
 
     from app import logs
     from app.descriptors import raise_descriptor_limit
-    from app.listening import listen_apart
+    from app.serving.listening import listen_apart
     from app.settings import reading
 
     if arguments.workers > 1:
@@ -151,7 +151,7 @@ def _prints_links(arguments: argparse.Namespace) -> bool:
 def _build(arguments: argparse.Namespace, settings: "Settings") -> "tuple[FastAPI, Server]":
     from app.descriptors import raise_descriptor_limit
     from app.main import create_app
-    from app.server import build_server
+    from app.serving.server import build_server
 
     raise_descriptor_limit()
     app = create_app(settings)
@@ -197,7 +197,7 @@ def _worker(arguments: argparse.Namespace) -> None:
     if arguments.check:
         _check_worker()
         return
-    from app.signals import end_at_once_on_signals
+    from app.serving.signals import end_at_once_on_signals
 
     end_at_once_on_signals()
     make_private_files()
@@ -234,7 +234,7 @@ def _add_migrate(parser: argparse.ArgumentParser) -> None:
 
 
 def _migrate(arguments: argparse.Namespace) -> None:
-    from app.signals import end_at_once_on_signals
+    from app.serving.signals import end_at_once_on_signals
 
     end_at_once_on_signals()
     make_private_files()

@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from app.processes.pulse import ASKS_WHERE, READY, TURNING, TURNING_EVERY_S
 from app.processes.told import Told
-from app.server import Server
+from app.serving.server import Server
 
 
 class Child:

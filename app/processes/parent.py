@@ -24,7 +24,7 @@ import structlog
 
 from app.processes.pulse import ASKS_WHERE, Pulse
 from app.processes.told import Told
-from app.signals import end_at_once
+from app.serving.signals import end_at_once
 
 log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 # After the grace a child ends by itself a little earlier; the parent ends those that do not within 5 seconds.

@@ -16,7 +16,7 @@ from ai_agents.store.models import RunTable
 from ai_agents.testing import ScriptedAnswer, ScriptedProvider
 from app.container import Container
 from app.main import create_app
-from app.server import Server, build_server
+from app.serving.server import Server, build_server
 from app.settings import Settings
 from tests.api.declared import check_answer, check_event, check_hint
 from tests.api.service import ADMIN_KEY, make_agent, make_thread
@@ -93,7 +93,7 @@ async def serve(
 ) -> AsyncGenerator[Live]:
     """The service of these settings, or another application, listening on a port of its own.
 
-    `limits` are fields of `DoorLimits`.
+    `limits` are fields of `GateLimits`.
     """
     listening = asyncio.Event()
     server = build_server(app or create_app(settings), settings, port=0, limits=limits)

@@ -10,7 +10,7 @@ from app.cli import main
 from app.container import build_providers, check_models, open_container
 from app.errors import CannotStart
 from app.key_files import admin_key, encryption_keys
-from app.listening import listen
+from app.serving.listening import listen
 from app.settings import Settings
 from app.settings.reading import read_settings, unknown_names
 from tests.api.service import settings_for

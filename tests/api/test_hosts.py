@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from app.key_files import admin_key, encryption_keys
 from app.main import create_app
-from app.server import build_server
+from app.serving.server import build_server
 from app.settings import Settings
 from tests.api.live import serve
 from tests.api.service import check_problem, open_service, settings_for

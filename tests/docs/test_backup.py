@@ -24,7 +24,7 @@ from app.commands.archive import HEAD
 from app.commands.command import CommandFailed
 from app.commands.opening import read_settings
 from app.commands.whole_files import new_file
-from app.signals import clean_up_on_sigterm
+from app.serving.signals import clean_up_on_sigterm
 from tests.api.service import Service, make_agent, make_thread, open_service, settings_for
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import eventually

@@ -41,7 +41,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch
     """Commands run here, with the variables that a test sets."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("AI_AGENTS_REDIS_URL", f"redis://127.0.0.1:{free_port()}/0")
-    monkeypatch.setattr("app.listening.listen_apart", lambda *_: [])  # a process closes its sockets by ending
+    monkeypatch.setattr("app.serving.listening.listen_apart", lambda *_: [])  # a process closes its sockets by ending
     return monkeypatch
 
 

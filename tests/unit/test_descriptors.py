@@ -3,7 +3,7 @@
 import pytest
 
 from app.descriptors import DescriptorShares
-from app.server import _are_too_few
+from app.serving.server import _are_too_few
 from app.settings import Settings
 
 

@@ -23,7 +23,7 @@ from typing import Any
 ROOT = Path(__file__).parents[3]
 # What a process imports until it has answered its first messages.
 _MODULES = (
-    *("tests.faults.launch", "app.main", "app.server", "app.logs", "app.job_queue", "ai_agents.store.migrate"),
+    *("tests.faults.launch", "app.main", "app.serving.server", "app.logs", "app.job_queue", "ai_agents.store.migrate"),
     # Not `worker` itself: the processes of its pool import other parts of it than the worker does.
     *("celery.apps.worker", "celery.concurrency.prefork", "celery.worker.consumer", "kombu.transport.redis"),
     *("ai_agents.store.sqlite", "alembic.config", "asyncpg", "redis.asyncio", "celery", "uvloop", "httptools"),

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from app import logs
-from app.listening import listen_apart
 from app.processes import parent
 from app.processes.pulse import ASKS_WHERE
 from app.processes.told import Told
+from app.serving.listening import listen_apart
 
 CHILDREN = 2
 # So short that tests need not wait for long.

@@ -17,10 +17,10 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from uvicorn.server import ServerState
 
 from ai_agents.core.ids import new_id
-from app.door import Door, Queue
 from app.hosts import HEALTH
 from app.middleware import SAFE_HEADERS
 from app.problems import ProblemResponse, RefusesInItsForm, problem
+from app.serving.gate import Gate, Queue
 
 # Requests that a client may send ahead. What it sends beyond is not read, and the connection ends after their answers.
 _MAX_AHEAD = 32
@@ -45,7 +45,7 @@ class HttpProtocol(HttpToolsProtocol):
 
     def __init__(
         self,
-        door: Door,
+        gate: Gate,
         config: Config,
         server_state: ServerState,
         app_state: dict[str, Any],
@@ -57,8 +57,8 @@ class HttpProtocol(HttpToolsProtocol):
         super().__init__(config, server_state, app_state, _loop)
         self._find_door = find_door
         self.queue: Queue | None = None
-        self._door = door
-        self._max_header_bytes = door.limits.max_header_bytes
+        self._gate = gate
+        self._max_header_bytes = gate.limits.max_header_bytes
         # The request that is answered now; `cycle` is the newest, which may wait behind it.
         self._answered: RequestResponseCycle | None = None
         # Where in a message the parser is; in neither between two of them.
@@ -82,21 +82,21 @@ class HttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as in uvicorn
         """Take a place, or answer that there is none."""
         super().connection_made(transport)
-        door = self._door
-        if door.has_room(len(self.connections)):
-            self._wait_in(door.idle)
-        elif door.has_place_beyond():
-            self.app = Overflow(self.app, door, self._find_door)
-            self._wait_in(door.beyond)
+        gate = self._gate
+        if gate.has_room(len(self.connections)):
+            self._wait_in(gate.idle)
+        elif gate.has_place_beyond():
+            self.app = Overflow(self.app, gate, self._find_door)
+            self._wait_in(gate.beyond)
         else:
-            door.note("overloaded")
+            gate.note("overloaded")
             self._is_deaf = True
             transport.close()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Leave all queues."""
         self._wait_in(None)
-        self._door.sending.discard(self)
+        self._gate.sending.discard(self)
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
@@ -128,7 +128,7 @@ class HttpProtocol(HttpToolsProtocol):
         """The client has taken most of what was written."""
         super().resume_writing()
         if not self.transport.is_closing():
-            self._door.sending.discard(self)
+            self._gate.sending.discard(self)
 
     # What the parser calls
 
@@ -198,18 +198,18 @@ class HttpProtocol(HttpToolsProtocol):
         elif not self._is_deaf:
             self._settle()
 
-    # What the door calls
+    # What the gate calls
 
     def end_head(self) -> None:
         """Answer that the head took too long. A client that began no request is not told."""
         if self._in_head:
-            self._refuse("request_timeout", f"The request's headers took longer than {self._door.limits.head_s:g} s.")
+            self._refuse("request_timeout", f"The request's headers took longer than {self._gate.limits.head_s:g} s.")
         else:
             self.end_idle()
 
     def check_body(self) -> None:
         """Refuse a body that came too slowly, if the client alone was to blame."""
-        limits, cycle = self._door.limits, self.cycle
+        limits, cycle = self._gate.limits, self.cycle
         was_asked_for = self.expect_100_continue and not cycle.waiting_for_100_continue
         is_ours = (
             self._was_paused
@@ -224,7 +224,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._was_paused = self.flow.read_paused
         if is_ours or self._window_bytes >= limits.least_rate * limits.body_window_s:
             self._window_bytes = 0
-            self._wait_in(self._door.bodies)
+            self._wait_in(self._gate.bodies)
         else:
             least = f"{limits.least_rate} bytes a second over {limits.body_window_s:g} s"
             self._refuse("request_timeout", f"The request's body came more slowly than {least}.")
@@ -237,11 +237,11 @@ class HttpProtocol(HttpToolsProtocol):
     def check_sending(self) -> None:
         """Cut a client that does not take its answer, unless the answer is a stream, which may be long."""
         size = self.transport.get_write_buffer_size()
-        limits, answered = self._door.limits, self._answered
+        limits, answered = self._gate.limits, self._answered
         if answered and _is_open(answered) and answered.chunked_encoding and not self.transport.is_closing():
             self._watch_sending()
         elif size and self._unsent - size < limits.least_rate * limits.sending_window_s:
-            self._door.note("not_taken")
+            self._gate.note("not_taken")
             self.abort()
         elif size:
             self._watch_sending()
@@ -268,29 +268,29 @@ class HttpProtocol(HttpToolsProtocol):
             self.queue.discard(self)
         self.queue = queue
         if queue is not None:
-            queue.add(self, self._door.clock)
+            queue.add(self, self._gate.clock)
 
     def _settle(self) -> None:
         """Wait for what comes next."""
-        door = self._door
+        gate = self._gate
         is_answered = not _is_open(self.cycle)
         if self._in_body and is_answered and any(name == b"transfer-encoding" for name, _ in self.headers):
             # Tiny chunks cost more to read than to send, so the end of this body is not looked for.
             self._leave()
         elif self._in_body:
-            self._wait_in(door.rests if is_answered else door.bodies)
+            self._wait_in(gate.rests if is_answered else gate.bodies)
         elif not is_answered:
             self._wait_in(None)  # the client may wait for as long as it likes
-        elif self.queue is door.beyond:
+        elif self.queue is gate.beyond:
             return
         elif self._in_head or self._overhead:
-            self._wait_in(door.heads)
+            self._wait_in(gate.heads)
         else:
-            self._wait_in(door.idle)
+            self._wait_in(gate.idle)
 
     def _watch_sending(self) -> None:
         self._unsent = self.transport.get_write_buffer_size()
-        self._door.sending.add(self, self._door.clock)
+        self._gate.sending.add(self, self._gate.clock)
 
     def _count(self, size: int) -> None:
         self._header_bytes += size
@@ -324,7 +324,7 @@ class HttpProtocol(HttpToolsProtocol):
         self._is_deaf = True
         if self.transport.is_closing():
             return
-        self._door.note(code)
+        self._gate.note(code)
         cycle = self.cycle
         if _is_open(cycle):
             if not self._in_body:
@@ -345,7 +345,7 @@ class HttpProtocol(HttpToolsProtocol):
     def _leave(self) -> None:
         """Close once the client had the time to read its answer."""
         self._is_deaf = True
-        self._wait_in(self._door.leaving)
+        self._wait_in(self._gate.leaving)
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
@@ -357,9 +357,9 @@ FULL = "This process has as many connections as it may have."
 class Overflow:
     """The application for a connection without a place: it tells of the service's health, and closes."""
 
-    def __init__(self, app: Any, door: Door, find_door: FindDoor) -> None:
+    def __init__(self, app: Any, gate: Gate, find_door: FindDoor) -> None:
         self._app: ASGIApp = app
-        self._door = door
+        self._gate = gate
         self._find_door = find_door
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -373,7 +373,7 @@ class Overflow:
         if scope["path"] in HEALTH:
             await self._app(scope, receive, send_last)
             return
-        self._door.note("overloaded")
+        self._gate.note("overloaded")
         request_id = new_id()
         answer = _in_form(problem("overloaded", FULL, request_id=request_id), self._find_door(scope["path"]))
         answer.raw_headers += [(b"x-request-id", request_id.encode()), *SAFE_HEADERS]

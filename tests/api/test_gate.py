@@ -17,7 +17,7 @@ from fastapi import FastAPI, Request
 from structlog.testing import capture_logs
 
 from app.descriptors import share_descriptors
-from app.door import Door, DoorLimits
+from app.serving.gate import Gate, GateLimits
 from tests.api.live import TIMEOUT_S, Live, next_of, serve
 from tests.api.live import events_of as events_in
 from tests.api.service import ADMIN_KEY, make_thread, settings_for
@@ -442,7 +442,7 @@ async def test_idle_and_half_open_connections_make_room(sqlite_url: str, tmp_pat
             assert await idle.is_open()
             await half.send(b"GET /livez HTTP/1.1\r\n")
             async with asyncio.timeout(TIMEOUT_S):
-                while not live.server.door.heads:
+                while not live.server.gate.heads:
                     await asyncio.sleep(0.01)
             async with connected(live) as new:
                 assert await new.is_open()
@@ -457,18 +457,18 @@ async def test_idle_and_half_open_connections_make_room(sqlite_url: str, tmp_pat
 async def test_memory_is_given_back_once_an_attack_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
     given_back = asyncio.Event()
     loop = asyncio.get_running_loop()
-    monkeypatch.setattr("app.door.give_back_memory", lambda: loop.call_soon_threadsafe(given_back.set))
-    door = Door(DoorLimits(1024, connections=1, beyond=1, look_every_s=0.02))
+    monkeypatch.setattr("app.serving.gate.give_back_memory", lambda: loop.call_soon_threadsafe(given_back.set))
+    gate = Gate(GateLimits(1024, connections=1, beyond=1, look_every_s=0.02))
     with socket.socket() as listening:
-        door.open(listening.fileno())
+        gate.open(listening.fileno())
         for _ in range(100):
-            door.note("request_timeout")
+            gate.note("request_timeout")
         await asyncio.sleep(0.1)
         assert not given_back.is_set()
-        door.clock += 20
+        gate.clock += 20
         async with asyncio.timeout(TIMEOUT_S):
             await given_back.wait()
-        door.close()
+        gate.close()
 
 
 def test_clients_and_providers_share_what_the_system_allows(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The door of the server: what a connection may cost before its client is known.
+"""The gate of the server: what a connection may cost before its client is known.
 
 One timer looks after all connections. Connections that wait for the same thing stand in one queue, in the order in
 which their time is up, so that each look costs only what is due. Nothing here has a task or a timer per connection.
@@ -14,7 +14,7 @@ from typing import Protocol
 
 import structlog
 
-from app.memory import give_back_memory
+from app.serving.memory import give_back_memory
 
 # A look takes so many of each queue; more come within the next hundredth of a second, and requests in between.
 _AT_ONCE = 200
@@ -30,7 +30,7 @@ log: structlog.typing.FilteringBoundLogger = structlog.get_logger("app")
 
 
 @dataclass(frozen=True, slots=True)
-class DoorLimits:
+class GateLimits:
     """How long a client may take, in seconds, and how much."""
 
     max_header_bytes: int
@@ -51,7 +51,7 @@ class DoorLimits:
 
 
 class Connection(Protocol):
-    """What the door does with a connection when its time is up."""
+    """What the gate does with a connection when its time is up."""
 
     queue: "Queue | None"
 
@@ -106,10 +106,10 @@ class Queue:
         return connection
 
 
-class Door:
+class Gate:
     """All connections of a server: how many there may be, and how long each may take."""
 
-    def __init__(self, limits: DoorLimits) -> None:
+    def __init__(self, limits: GateLimits) -> None:
         self.limits = limits
         # Stands still while the event loop is held up: what clients sent meanwhile is only late here.
         self.clock = 0.0

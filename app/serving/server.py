@@ -14,11 +14,11 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.descriptors import DescriptorShares, share_descriptors
-from app.door import Door, DoorLimits
 from app.doors.listed import door_at
-from app.http_protocol import HttpProtocol
+from app.serving.gate import Gate, GateLimits
+from app.serving.http_protocol import HttpProtocol
+from app.serving.signals import Deadline, end_at_once
 from app.settings import Settings
-from app.signals import Deadline, end_at_once
 
 # After the runs' grace: for their last writes, and for requests that are still answered.
 _ANSWERING_S = 4
@@ -37,14 +37,14 @@ class Server(uvicorn.Server):
     def __init__(
         self,
         config: uvicorn.Config,
-        door: Door,
+        gate: Gate,
         *,
         grace_s: float,
         on_exit: Callable[[], object],
         on_hurry: Callable[[], object],
     ) -> None:
         super().__init__(config)
-        self.door = door
+        self.gate = gate
         self._grace_s = grace_s
         self._on_exit, self._on_hurry = on_exit, on_hurry
         self._deadline = Deadline()
@@ -67,7 +67,7 @@ class Server(uvicorn.Server):
         self.on_loop()
         await super().startup(sockets)
         if self.started:
-            self.door.open(self.servers[0].sockets[0].fileno())
+            self.gate.open(self.servers[0].sockets[0].fileno())
             announced = self.announce(self.address)
             if announced is not None:
                 await announced
@@ -82,7 +82,7 @@ class Server(uvicorn.Server):
         try:
             await super().shutdown(sockets)
         finally:
-            self.door.close()
+            self.gate.close()
             if self._deadline.is_set:
                 self._deadline.set(_THREADS_S)
 
@@ -165,16 +165,16 @@ def build_server(
 ) -> Server:
     """A server for the application. Host and port default to the settings; port 0 takes a free one.
 
-    `limits` replaces fields of `DoorLimits`, for tests that do not wait as long as clients may.
+    `limits` replaces fields of `GateLimits`, for tests that do not wait as long as clients may.
     """
     shares = share_descriptors(settings)
-    usual = DoorLimits(settings.max_header_bytes, connections=shares.clients, beyond=shares.backlog // 2)
-    door = Door(replace(usual, **limits or {}))
+    usual = GateLimits(settings.max_header_bytes, connections=shares.clients, beyond=shares.backlog // 2)
+    gate = Gate(replace(usual, **limits or {}))
     config = uvicorn.Config(
         app,
         host=host or settings.host,
         port=settings.port if port is None else port,
-        http=cast("type[asyncio.Protocol]", partial(HttpProtocol, door, find_door=door_at)),
+        http=cast("type[asyncio.Protocol]", partial(HttpProtocol, gate, find_door=door_at)),
         ws="none",
         lifespan="on",
         log_config=None,  # app/logs.py configures the logs
@@ -187,7 +187,7 @@ def build_server(
     )
     _warn(shares, settings, config.host)
     return Server(
-        config, door, grace_s=settings.shutdown_grace_s, on_exit=app.state.begin_drain, on_hurry=app.state.hurry
+        config, gate, grace_s=settings.shutdown_grace_s, on_exit=app.state.begin_drain, on_hurry=app.state.hurry
     )
 
 

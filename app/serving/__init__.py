@@ -1,0 +1,1 @@
+"""The HTTP server: its sockets, the bounds of connections before their client is known, and how it stops."""
