@@ -122,8 +122,8 @@ if TYPE_CHECKING:
     from ai_agents.providers.registry import ProviderPool, get_provider, list_providers, register_provider
     from ai_agents.runner.client_calls import GivenResult
     from ai_agents.runner.handle import DatabaseHandle
+    from ai_agents.runner.limits import RunLimits
     from ai_agents.runner.outcomes import RunResult, Started
-    from ai_agents.runner.preparation import RunLimits
     from ai_agents.runner.runner import AgentRunner
     from ai_agents.store.credentials import CredentialStore
     from ai_agents.store.feedback import FeedbackStore
@@ -178,8 +178,8 @@ _NAMES = {
     "providers.registry": "ProviderPool get_provider list_providers register_provider",
     "runner.client_calls": "GivenResult",
     "runner.handle": "DatabaseHandle",
+    "runner.limits": "RunLimits",
     "runner.outcomes": "RunResult Started",
-    "runner.preparation": "RunLimits",
     "runner.runner": "AgentRunner",
     "store.credentials": "CredentialStore",
     "store.feedback": "FeedbackStore",

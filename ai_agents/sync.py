@@ -37,7 +37,7 @@ from ai_agents.providers.base import Provider
 from ai_agents.providers.registry import ProviderPool
 from ai_agents.runner import runner
 from ai_agents.runner.handle import GRACE_S, DatabaseHandle, leaving_grace_s
-from ai_agents.runner.preparation import RunLimits
+from ai_agents.runner.limits import RunLimits
 from ai_agents.store import credentials, feedback, files, message_store, model_calls, run_lists, threads
 from ai_agents.store.sealing import Sealer
 from ai_agents.tools.registry import ToolSource

@@ -25,7 +25,7 @@ from ai_agents.providers.model_lists import ModelLists
 from ai_agents.providers.registry import ProviderPool
 from ai_agents.providers.specs import PROVIDER_TYPES
 from ai_agents.runner.handle import DatabaseHandle, open_handle
-from ai_agents.runner.preparation import RunLimits
+from ai_agents.runner.limits import RunLimits
 from ai_agents.runner.process.executor import Background
 from ai_agents.runner.runner import AgentRunner
 from ai_agents.store.agents import UncheckedAgents

@@ -25,8 +25,9 @@ from ai_agents.runner.decisions import resume
 from ai_agents.runner.guarding import RunGuards
 from ai_agents.runner.handle import DatabaseHandle
 from ai_agents.runner.kept_results import keep_result
+from ai_agents.runner.limits import RunLimits
 from ai_agents.runner.ownership import FollowUp, NewLease
-from ai_agents.runner.preparation import RunLimits, TurnPreparer
+from ai_agents.runner.preparation import TurnPreparer
 from ai_agents.runner.recording import finding_entries, insert_result
 from ai_agents.store import runs, thread_log, tool_calls
 from ai_agents.tools.base import ToolError

@@ -24,7 +24,7 @@ from ai_agents.providers.refusals import is_about_content
 from ai_agents.runner.decisions import record_waiting, start_approved
 from ai_agents.runner.ending import Answered, EndedRun, RunEnding, end_owned
 from ai_agents.runner.ownership import ProcessOwner
-from ai_agents.runner.preparation import PreparedTurn
+from ai_agents.runner.prepared_turn import PreparedTurn
 from ai_agents.runner.recording import (
     MAX_ATTEMPTS,
     Answer,

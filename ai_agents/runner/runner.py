@@ -33,9 +33,10 @@ from ai_agents.runner.client_calls import ClientCalls, GivenResult, GivenResults
 from ai_agents.runner.decisions import Decision, cancel, decide
 from ai_agents.runner.handle import DatabaseHandle
 from ai_agents.runner.input_guarding import JudgedMessage
+from ai_agents.runner.limits import RunLimits
 from ai_agents.runner.outcomes import Outcomes, RunResult, Started, answer_of, stopping
 from ai_agents.runner.parts import check_parts
-from ai_agents.runner.preparation import RunLimits, TurnPreparer
+from ai_agents.runner.preparation import TurnPreparer
 from ai_agents.runner.sending import (
     Content,
     MessageOptions,

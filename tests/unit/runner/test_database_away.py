@@ -6,7 +6,7 @@ import pytest
 
 from ai_agents import MessageStore, RunStore, ToolRegistry
 from ai_agents.core.exceptions import DatabaseUnavailable
-from ai_agents.runner.preparation import InputReader
+from ai_agents.runner.inputs import InputReader
 from ai_agents.testing import tool_call
 from tests.unit.runner.conftest import USER, MakeTalk
 

@@ -8,7 +8,7 @@ import pytest
 from ai_agents import AgentRunner, AgentStore, DatabaseHandle, DiskStore, MessageStore, ThreadStore, ToolRegistry
 from ai_agents.attachments.files import Attachments
 from ai_agents.core.types import ToolResultPart
-from ai_agents.runner.preparation import RunLimits
+from ai_agents.runner.limits import RunLimits
 from ai_agents.testing import ScriptedProvider, tool_call
 from ai_agents.tools.base import Tool
 from tests.unit.runner.conftest import USER
