@@ -1,6 +1,8 @@
 """The pages that are made of the code are as the code is now."""
 
+import re
 import tomllib
+from pathlib import Path
 
 import orjson
 
@@ -48,3 +50,14 @@ def test_the_files_of_providers_and_prices_on_their_page_are_read() -> None:
     [groq, house] = read_providers(orjson.dumps(tomllib.loads(providers["body"])).decode())
     assert (groq.name, house.name) == ("groq", "house")
     assert set(read_prices(prices["body"])) == {"openai:my-model", "ollama:"}
+
+
+def test_files_and_folders_that_the_papers_for_developers_name_are_there() -> None:
+    root = Path(__file__).parents[2]
+    rooms = ("ai_agents", "app", "worker", "tests", "scripts", "bench", "migrations", "examples", "deploy")
+    there = [f"/{path.relative_to(root)}" for room in rooms for path in (root / room).rglob("*")]
+
+    for name in ("docs/architecture.md", "CONTRIBUTING.md", "SECURITY.md"):
+        named = re.findall(r"`([a-z_]+(?:/[a-z_0-9]+)*(?:\.(?:py|mjs)|/))`", (root / name).read_text(encoding="utf-8"))
+        gone = [each for each in named if not any(path.endswith(f"/{each.rstrip('/')}") for path in there)]
+        assert [each for each in gone if not (root / each).is_dir()] == [], name
