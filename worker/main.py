@@ -18,7 +18,7 @@ from worker.logs import configure_logs
 
 # How long jobs may go on after SIGTERM; jobs that are not done by then go back into the queue.
 GRACE_S = 30.0
-# After that the process ends by then, whatever it waits for: Celery waits for a Redis that hangs without an end.
+# So long after the grace the process ends, whatever it waits for: Celery waits without end for a Redis that hangs.
 _CLOSING_S = 4.6
 
 if TYPE_CHECKING:

@@ -82,7 +82,7 @@ _current: Runtime | None = None
 def current() -> Runtime:
     """The process's runtime. Raises `RuntimeError` in a process that is not of the pool."""
     if _current is None:
-        raise RuntimeError("jobs run in the worker's pool, and this process is none of it")
+        raise RuntimeError("jobs run in the worker's pool, and this process does not belong to it")
     return _current
 
 

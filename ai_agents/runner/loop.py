@@ -86,9 +86,9 @@ class Loop:
                 self._request = replace(self._request, tools=self._turn.offer_reader())
 
     async def _ask(self) -> ModelResponse | Answer:
-        """One whole response. One that breaks off after it began is asked for again, or kept as it is.
+        """One whole response. It is asked for again if it breaks off after it began, or it is kept as far as it came.
 
-        So is one that says nothing after a tool's result, once.
+        Once, it is also asked for again if it says nothing after a tool's result.
         """
         before: ProviderError | None = None
         said_nothing = False
@@ -193,8 +193,8 @@ class Loop:
     def _hold_back(self, calls: Sequence[ToolCallPart]) -> dict[str, ToolCallStatus]:
         """The ids of the calls that wait, each with what it waits for: an approval or the client.
 
-        Those that need an approval count as made; a call that would be refused as repeated waits for none. The client
-        may be asked for the same again.
+        Calls that need an approval count as made. A call that would be refused as repeated needs no approval. The
+        client may be asked for the same call again.
         """
         waiting: dict[str, ToolCallStatus] = {}
         for call in calls:

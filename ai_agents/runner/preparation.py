@@ -50,9 +50,9 @@ class TurnPreparer:
     ) -> PreparedTurn:
         """Everything that the turn needs. `inputs` are read where they are not given.
 
-        A run that `has_waited` needs its right once more. Raises `PermissionDenied`, `AgentDeleted`, `ThreadNotFound`,
-        `ProviderNotConfigured`, `ContextOverflow`, `InvalidRequest`, `UnsupportedAttachment`, `StorageUnavailable`,
-        `DatabaseUnavailable`.
+        `has_waited`: the user's right is checked once more. Raises `PermissionDenied`, `AgentDeleted`,
+        `ThreadNotFound`, `ProviderNotConfigured`, `ContextOverflow`, `InvalidRequest`, `UnsupportedAttachment`,
+        `StorageUnavailable`, `DatabaseUnavailable`.
         """
         if has_waited:
             await self._database.read(lambda c: require_to_begin(c, run))

@@ -154,7 +154,7 @@ class Turn:
             return await Loop(prepared, self._recorder, clock).run()
 
     def _prepare_again(self) -> None:
-        """Messages have joined the run, whose authors were asked for their right: what was read before is old."""
+        """Messages have joined the run, and the rights of their authors were checked: everything is read anew."""
         self._origin, self._inputs = "steered", None
 
     async def _prepare(self, inputs: TurnInputs | None = None) -> PreparedTurn:

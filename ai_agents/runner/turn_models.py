@@ -24,8 +24,8 @@ class TurnModel(Candidate):
     """One of the agent's models in one run: its own (`place` 0) or a fallback.
 
     `inputs`, `request` and `meter`, which counts its calls, are there once it is prepared. What its requests leave out
-    is added to `notices`. They share their beginning, so that what was left out once stays out. `account` is what pays
-    for the run's calls, None where there is no budget.
+    is added to `notices`. All requests of a turn begin with the same messages, so that what was left out once stays
+    out. `account` pays for the run's calls; it is None where there is no budget.
     """
 
     inputs: TurnInputs

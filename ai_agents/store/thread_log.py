@@ -33,7 +33,11 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Reserved:
-    """Reserved numbers, and what the thread's row says besides: a title, summaries that were not usable, its end."""
+    """The first of the reserved numbers, and what the thread's row says besides.
+
+    `titled`: the thread has a title. `summary_misses`: summaries that were not usable. `is_temporary`: the thread ends
+    by itself.
+    """
 
     first_seq: int
     titled: bool
@@ -41,7 +45,7 @@ class Reserved:
     is_temporary: bool
 
 
-# With which the rows of a run begin.
+# A run's first row is one of these.
 _BEGIN_RUNS = frozenset({"run.queued", "run.started"})
 _NAMES = tuple(each.name for each in fields(LogRow))
 _THREADS, _EVENTS = cast(Table, ThreadTable.__table__), cast(Table, ThreadEventTable.__table__)

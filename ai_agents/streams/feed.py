@@ -1,8 +1,8 @@
 """Following all threads that a user sees: hints that something happened in one of them.
 
-Each process collects the threads that change, in whichever process, for a moment, and then asks one query: how they are
-now, and which of the users who read here have a role on them. That is the check of rights as well. What is told are
-hints without ids: a client that comes back lists its threads again. So hints may be merged, and a reader that is too
+Each process gathers for a moment which threads have changed, here and in other processes, and then asks one query: how
+they are now, and which of the users who read here have a role on them. This query is also the check of rights. Hints
+have no ids, since a client that comes back lists its threads again. So hints may be merged, and a reader that is too
 slow for all of them is ended.
 """
 
@@ -28,8 +28,8 @@ from ai_agents.streams.rights import ReadRight, RightsWatch
 
 # With the quarter of a second that other processes gather changes for, a second in all.
 _COLLECT_S = 0.75
-# How often the database is asked what changed, while other processes are not heard, and while they are: what tells
-# of it may be lost.
+# How often the database is asked what changed: while other processes are not heard, and, since hints may be lost, while
+# they are.
 _POLL_S = 2.0
 _LOOK_AGAIN_S = 15.0
 # Without changes in between, this far back; more than it takes to notice that Redis is gone.

@@ -23,7 +23,7 @@ PRELUDE = b": ok\n\n"
 # How soon a browser reconnects. It stands in the block of the first event: alone it is an empty event to some readers.
 RETRY = "retry: 1000\n"
 HEARTBEAT = b": ping\n\n"
-# A comment after so much silence. Who waits for an answer may read with a time-out of five seconds.
+# A comment after so much silence. A client that waits for an answer may have a time limit of five seconds for a read.
 SILENCE_OF_RUN_S = 4.0
 _SILENCE_OF_THREAD_S = 15.0
 # After so much silence a reader looks into the log, in case that it was not woken.
@@ -138,7 +138,7 @@ class StreamReader:
             while not self._closed:
                 self._woken = False
                 frames = await self._take()
-                # Also of what has just been taken nothing is sent once the right is lost.
+                # Once the right is lost nothing is sent, not even what has just been taken.
                 if self._right is not None and self._right.in_doubt and not await self._right.stands():
                     return
                 if frames:
