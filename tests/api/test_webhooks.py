@@ -6,10 +6,8 @@ from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from sqlalchemy import ColumnElement, Connection, delete, select, update
-from standardwebhooks import Webhook
 from standardwebhooks.webhooks import WebhookVerificationError
 
 from ai_agents.store import jobs
@@ -17,8 +15,9 @@ from ai_agents.store import webhooks as store
 from ai_agents.store.clock import database_now
 from ai_agents.store.job_tables import JobTable
 from ai_agents.store.thread_log import Entry
-from ai_agents.store.webhook_tables import DeliveryTable, WebhookTable
+from ai_agents.store.webhook_tables import DeliveryTable
 from ai_agents.workers import webhooks
+from tests.api.hooks import DOWN, OK, carry_out, deliveries, make_hook, say, verified
 from tests.api.service import (
     UNKNOWN_ID,
     Service,
@@ -29,11 +28,8 @@ from tests.api.service import (
     open_service,
     settings_for,
 )
-from tests.fakes.http_server import Asked, HttpServer, reply
+from tests.fakes.http_server import Asked, HttpServer
 from tests.support.waiting import eventually
-
-OK = reply(b"", status="200 OK")
-DOWN = reply(b"", status="503 Service Unavailable")
 
 
 @pytest.fixture
@@ -43,56 +39,10 @@ async def hooked(database_url: str, tmp_path: Path) -> AsyncIterator[Service]:
         yield opened
 
 
-async def make_hook(client: httpx.AsyncClient, url: str, agent_id: str | None, *events: str) -> dict[str, Any]:
-    body = {"url": url, "events": list(events) or ["run.completed"], "agent_id": agent_id}
-    response = await client.post("/webhooks", json=body)
-    assert response.status_code == 201, response.text
-    made: dict[str, Any] = response.json()
-    return made
-
-
-async def say(client: httpx.AsyncClient, thread_id: str) -> dict[str, Any]:
-    response = await client.post(f"/threads/{thread_id}/messages", json={"content": "Hi"})
-    assert response.status_code == 201, response.text
-    answer: dict[str, Any] = response.json()
-    return answer
-
-
-async def deliveries(client: httpx.AsyncClient, hook_id: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = (await client.get(f"/webhooks/{hook_id}/deliveries")).json()["data"]
-    return found
-
-
-async def carry_out(service: Service) -> float | None:
-    """Carry out the delivery that waits, whatever its time; the seconds that it waits now, None if it has ended."""
-    database, runner = service.container.conn.database, service.container.job_runner
-
-    def hasten(connection: Connection) -> str | None:
-        connection.execute(update(JobTable).where(JobTable.kind == "webhook").values(due_at=0.0))
-        connection.execute(update(WebhookTable).values(paused_until=0.0))
-        return connection.scalar(select(JobTable.id).where(JobTable.kind == "webhook"))
-
-    def wait_s(connection: Connection) -> float | None:
-        row = connection.execute(
-            select(JobTable.due_at - database_now(connection.dialect.name)).where(JobTable.kind == "webhook")
-        ).scalar_one_or_none()
-        return None if row is None else float(row)
-
-    job_id = await database.write(hasten)
-    assert job_id is not None
-    await runner.run(job_id)
-    return await database.read(wait_s)
-
-
 @pytest.fixture
 def by_hand(monkeypatch: pytest.MonkeyPatch) -> None:
     """Deliveries are carried out by the test alone."""
     monkeypatch.setattr("ai_agents.workers.background.InProcessJobs.wake", lambda _self, _ids: None)
-
-
-def verified(asked: Asked, secret: str) -> Any:
-    """What a receiver takes of a request, by the published verifier."""
-    return Webhook(secret).verify(asked.body, asked.headers)
 
 
 async def test_a_receiver_gets_signed_ids_of_the_events_that_it_asked_for(hooked: Service, http: HttpServer) -> None:
