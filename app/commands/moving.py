@@ -14,7 +14,7 @@ def _add_export(parser: argparse.ArgumentParser) -> None:
 
 def _export(arguments: argparse.Namespace) -> int:
     from app.commands.exports import export_all
-    from app.signals import clean_up_on_sigterm
+    from app.serving.signals import clean_up_on_sigterm
 
     clean_up_on_sigterm()
     make_private_files()
