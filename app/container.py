@@ -121,25 +121,15 @@ class Container:
             use_rights=self.use_rights,
             tools=tools,
             models=self.models,
-            limits=RunLimits(
-                run_time_s=settings.run_timeout_s,
-                tool_time_s=settings.tool_timeout_s,
-                tool_rounds=settings.tool_rounds,
-                tool_result_bytes=settings.max_tool_result_bytes,
-                approval_s=settings.approval_timeout_s,
-            ),
+            limits=_run_limits(settings),
             user_limits=self.limits,
             blobs=blobs,
             auto_title=settings.auto_title,
             judges_fail_open=settings.judge_fails_open,
         )
+        contexts, outbound, sealer = self.runner.contexts, tools.outbound, tools.sealer
         context = JobContext(
-            conn.database,
-            self.runner.contexts,
-            settings.job_model,
-            self.attachments,
-            outbound=tools.outbound,
-            sealer=tools.sealer,
+            conn.database, contexts, settings.job_model, self.attachments, outbound=outbound, sealer=sealer
         )
         self.job_runner = JobRunner(context, owner=conn.executor.owner)
 
@@ -191,6 +181,16 @@ async def open_container(settings: Settings, *, patience: Patience | None = None
         await conn.close()
         await providers.aclose()
         await outbound.aclose()
+
+
+def _run_limits(settings: Settings) -> RunLimits:
+    return RunLimits(
+        run_time_s=settings.run_timeout_s,
+        tool_time_s=settings.tool_timeout_s,
+        tool_rounds=settings.tool_rounds,
+        tool_result_bytes=settings.max_tool_result_bytes,
+        approval_s=settings.approval_timeout_s,
+    )
 
 
 async def _open_handle(settings: Settings) -> DatabaseHandle:

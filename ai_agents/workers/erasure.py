@@ -83,7 +83,7 @@ class _Erasure:
         return self._end
 
     async def _end_runs(self) -> None:
-        """Cancel what is under way or waits: no one would decide for the user, and the threads are those of others."""
+        """Cancel what is under way or waits: the user can decide nothing more, and the threads are those of others."""
         database = self._context.database
         for thread_id, run_id in await database.read(partial(_open_runs, user_id=self._user_id)):
             with suppress(ThreadNotFound, RunNotFound):

@@ -20,7 +20,7 @@ LIMIT_S = 20
 
 
 class Slow(Tool):
-    """Works until it may end, and notes for whom."""
+    """Works until it may end, and notes the users that it works for."""
 
     name = "slow"
 
