@@ -38,9 +38,10 @@ from ai_agents.store.search_threads import Piece, Search, ThreadReader
 
 # Of the messages that fit, so many are put in order: the newest, of very many threads those of the newest.
 MOST_FOUND = 1_000
-# Up to so many threads with so many rows in their logs are looked through at once, which takes up to 100 ms.
+# Up to so many threads with so many rows in their logs are looked through at once, which takes up to 50 ms. FTS5 has to
+# go through the messages of all others to find a thousand of one's own, so on SQLite more are looked through.
 FEW_THREADS = 1_000
-FEW_ROWS = 4_000
+FEW_ROWS = {"postgresql": 4_000, "sqlite": 16_000}
 # Of further threads, so many rows at once.
 _MORE_ROWS = 10_000
 # What the index is given, and looking through; after an index that took too long, half of it.
@@ -70,7 +71,7 @@ Hit = tuple[int, str]
 def find(connection: Connection, asked: Search) -> tuple[list[Hit], bool]:
     """The messages that fit, in no order, and whether there are no more, or as many as are looked for."""
     reader = ThreadReader(connection, asked)
-    piece = reader.take(threads=FEW_THREADS, rows=FEW_ROWS)
+    piece = reader.take(threads=FEW_THREADS, rows=FEW_ROWS[connection.dialect.name])
     if piece.is_last:
         return _execute(connection, _newest(_in_threads(connection, asked.query, piece.threads))), reader.is_indexed
     if connection.dialect.name == "sqlite":
