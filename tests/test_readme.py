@@ -56,7 +56,7 @@ async def test_the_first_snippets_still_run(
             if "thread" in names:
                 names["thread_id"] = names["thread"]["id"]
     conn: DatabaseHandle = names["conn"]
-    await asyncio.wait_for(conn.close(), 10)
+    await asyncio.wait_for(conn.close(), 60)
     printed = capsys.readouterr().out
     assert "Hello from the model." in printed
     assert "Streamed." in printed

@@ -51,7 +51,7 @@ async def test_a_run_that_waits_is_queued_and_the_next_one_is_refused(held: Held
     assert "\nai_agents_runs_held 1.0\n" in metrics
     held.gate.set()
     run = second.json()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         outcome = await held.service.container.runner.wait(run["thread_id"], run["id"])
     assert outcome.run["status"] == "completed"
     path = f"/threads/{run['thread_id']}/events"
@@ -72,6 +72,6 @@ async def test_a_plain_request_waits_for_a_run_that_waits(held: Held) -> None:
     ):
         await asyncio.sleep(0.005)
     held.gate.set()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         answered = await waiting
     assert (answered.status_code, answered.json()["content"]) == (201, "two")

@@ -119,7 +119,7 @@ async def test_who_loses_a_right_during_a_call_sees_nothing_of_its_result(
 
         await TAKING[taking](world)
         # Nothing happens in the thread, as the tool is still at work.
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(60):
             await asyncio.gather(*reading)
         tool.may_answer.set()
         run_id = posted.events[0].data["run_id"]

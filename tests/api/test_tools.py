@@ -371,7 +371,7 @@ async def test_a_dead_server_gives_an_error_result(service: Service, mcp: McpFak
     admin, alice = await service.admin(), await service.user("alice")
     await offer(admin, shop(mcp))
     await mcp.__aexit__()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         used = await use(service, alice, ["shop/lookup"], "shop/lookup", article="pen")
     assert used == {"result": "The server shop could not be reached (ConnectError).", "is_error": True, "notices": []}
 

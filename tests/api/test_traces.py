@@ -67,7 +67,7 @@ async def send(client: httpx.AsyncClient, thread: dict[str, Any], content: str, 
 
 async def until(spans: Spans, beginning: str, *, count: int = 1) -> None:
     """Until so many spans have ended."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(spans.named(beginning)) < count:
             await asyncio.sleep(0.01)
 

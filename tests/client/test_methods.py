@@ -220,7 +220,7 @@ async def test_threads_are_followed(client: Client) -> None:
     assert hint is not None
     assert (hint.type, hint.data["thread"]["id"]) == ("thread.activity", thread)
     await client.delete_thread(thread)
-    types = [event.type for event in await asyncio.wait_for(all_of(events), 10)]
+    types = [event.type for event in await asyncio.wait_for(all_of(events), 60)]
     assert [each for each in types if each.startswith("run.")] == ["run.started", "run.completed"]
     assert types[-1] == "thread.deleted"
     await hints.aclose()

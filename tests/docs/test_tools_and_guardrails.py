@@ -89,7 +89,7 @@ async def test_the_python_of_the_pages_runs(page: Path, tmp_path: Path, capsys: 
                     await run_snippet(snippet, names)
         finally:
             conn: DatabaseHandle = names["conn"]
-            await asyncio.wait_for(conn.close(), 10)
+            await asyncio.wait_for(conn.close(), 60)
     printed = capsys.readouterr().out
     if page == TOOLS:
         assert "order_status answered:" in printed

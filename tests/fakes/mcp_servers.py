@@ -95,7 +95,7 @@ class McpFake:
         self._server.should_exit = True
         self._server.force_exit = True
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._serving, 5)
+            await asyncio.wait_for(self._serving, 60)
 
 
 def main() -> None:

@@ -71,7 +71,7 @@ async def test_a_kill_during_an_approved_call_never_makes_it_twice(pair: Cluster
     (approval,) = next(event for event in source.told.rows if event.type == "run.waiting").data["approvals"]
     body = {"tool_call_id": approval["tool_call_id"], "approved": True}
     (await pair.call(one, "POST", f"/threads/{thread_id}/runs/{run['id']}/approvals", body)).ok()
-    await asyncio.wait_for(pair.counter.arrived["k"].wait(), 10)
+    await asyncio.wait_for(pair.counter.arrived["k"].wait(), 60)
     one.kill()
     held.set()
     ended = await pair.until_ended(two, thread_id, run["id"])

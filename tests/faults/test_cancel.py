@@ -1,20 +1,20 @@
 """A cancel from any process stops the upstream call within a second and keeps what was said."""
 
 import asyncio
-import time
 
 import pytest
 
 from tests.faults.support.cluster import Cluster
 from tests.support.redis_server import RedisServer
+from tests.support.stopwatch import Stopwatch
 
 CLOSED_WITHIN_S = 1.0
 
 
-async def upstream_closed_s(cluster: Cluster, began: float) -> float:
+async def upstream_closed_s(cluster: Cluster, watch: Stopwatch) -> float:
     """How long it took until the provider saw the client leave."""
-    await asyncio.wait_for(cluster.model.requests[-1].left.wait(), 10)
-    return time.monotonic() - began
+    await asyncio.wait_for(cluster.model.requests[-1].left.wait(), 60)
+    return watch.seconds
 
 
 async def test_a_cancel_from_another_process_closes_the_upstream_call_and_keeps_the_text(pair: Cluster) -> None:
@@ -23,9 +23,9 @@ async def test_a_cancel_from_another_process_closes_the_upstream_call_and_keeps_
     run = await pair.send(one, thread_id, "words=30 gate=never at=15")
     source = pair.follow(two, thread_id, run["id"])
     await source.until_text(60)
-    began = time.monotonic()
+    watch = Stopwatch(one.pid, two.pid)
     cancelling = asyncio.create_task(pair.call(two, "POST", f"/threads/{thread_id}/runs/{run['id']}/cancel"))
-    assert await upstream_closed_s(pair, began) < CLOSED_WITHIN_S
+    assert await upstream_closed_s(pair, watch) < CLOSED_WITHIN_S
     ended = (await cancelling).ok()
     assert ended["status"] == "cancelled"
     told = await source.finished()
@@ -38,12 +38,12 @@ async def test_a_cancel_before_the_first_token_leaves_no_message(pair: Cluster) 
     one, two = pair.replicas
     thread_id = await pair.make_thread(one)
     run = await pair.send(one, thread_id, "gate=never")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not pair.model.requests:
             await asyncio.sleep(0.01)
-    began = time.monotonic()
+    watch = Stopwatch(one.pid, two.pid)
     cancelling = asyncio.create_task(pair.call(two, "POST", f"/threads/{thread_id}/runs/{run['id']}/cancel"))
-    assert await upstream_closed_s(pair, began) < CLOSED_WITHIN_S
+    assert await upstream_closed_s(pair, watch) < CLOSED_WITHIN_S
     assert (await cancelling).ok()["status"] == "cancelled"
     assert [message["role"] for message in await pair.history(two, thread_id)] == ["user"]
     again = await pair.send(two, thread_id, "still there?")
@@ -57,9 +57,9 @@ async def test_without_redis_a_cancel_is_read_from_the_database(pair: Cluster, r
     source = pair.follow(one, thread_id, run["id"])
     await source.until_text(60)
     redis_server.kill()
-    began = time.monotonic()
+    watch = Stopwatch(one.pid, two.pid)
     cancelling = asyncio.create_task(pair.call(two, "POST", f"/threads/{thread_id}/runs/{run['id']}/cancel"))
-    assert await upstream_closed_s(pair, began) < CLOSED_WITHIN_S
+    assert await upstream_closed_s(pair, watch) < CLOSED_WITHIN_S
     assert (await cancelling).ok()["status"] == "cancelled"
 
 

@@ -6,7 +6,6 @@ import random
 import re
 import signal
 import socket
-import time
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from tests.faults.support.replica import DidNotStart, Family
 from tests.faults.support.stream import EventSource
 from tests.support.processes import children_of, is_running, send_signal
 from tests.support.redis_server import RedisServer
+from tests.support.stopwatch import Stopwatch
 
 GRACE_S = 2
 # What a stop may take after its grace time, and what a busy machine may take.
@@ -114,10 +114,10 @@ async def test_requests_reach_both_streams_survive_a_kill_and_all_end_together(
     victim = rng.choice(service.children())
     send_signal(victim, signal.SIGKILL)
     # Its connections are taken by the other one: no request waits for the successor.
-    began = time.monotonic()
+    watch = Stopwatch(*service.children())
     for _ in range(10):
         (await cluster.call(family, "GET", "/readyz")).ok()
-    assert time.monotonic() - began < CLOSING_S
+    assert watch.seconds < CLOSING_S
     cluster.model.gates["go"].set()
     for source in sources:
         assert (await source.finished(timeout_s=60)).types()[-1] == "run.completed"
@@ -126,10 +126,10 @@ async def test_requests_reach_both_streams_survive_a_kill_and_all_end_together(
 
     left = await service.speak("words=20 gate=again at=10")
     loading = asyncio.create_task(keep_asking(service))
-    began = time.monotonic()
+    watch = family.stopwatch()
     family.terminate()
     assert await family.ended() == 0, family.tail()
-    assert time.monotonic() - began < GRACE_S + CLOSING_S, family.tail()
+    assert watch.seconds < GRACE_S + CLOSING_S, family.tail()
     loading.cancel()
     said = service.log()
     assert said.count("AI Agents on") == 1
@@ -228,13 +228,13 @@ async def test_a_second_signal_ends_the_grace_of_all(
         service.cluster.model.gates.clear()
         await service.speak("words=20 gate=never at=10")
         service.family.terminate()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while '"stopping"' not in service.log():
                 await asyncio.sleep(0.01)
-        began = time.monotonic()
+        watch = service.family.stopwatch()
         service.family.terminate()
         assert await service.family.ended() == 0
-        assert time.monotonic() - began < CLOSING_S
+        assert watch.seconds < CLOSING_S
         assert not service.children()
 
 

@@ -1,7 +1,6 @@
 """Processes that die, stop or come too many: what they leave is taken over."""
 
 import asyncio
-import time
 from pathlib import Path
 
 import asyncpg
@@ -12,6 +11,7 @@ from tests.faults.support.cluster import Cluster, open_cluster
 from tests.faults.support.model import MODELS
 from tests.faults.support.replica import DidNotStart, Replica
 from tests.support.postgres import PostgresServer
+from tests.support.stopwatch import Stopwatch
 from tests.support.waiting import eventually
 
 # So long that a stop which gives it twice is longer than one may be.
@@ -53,11 +53,11 @@ async def test_a_stopping_process_hands_its_runs_over_at_once(pair: Cluster) -> 
     source = pair.follow([one, two], thread_id, run["id"])
     await source.until_text(40)
     one.terminate()
-    assert await one.ended(timeout_s=20) == 0
-    stopped = time.monotonic()
+    assert await one.ended() == 0
+    watch = Stopwatch(two.pid)
     pair.model.gates["go"].set()
-    ended = await pair.until_ended(two, thread_id, run["id"], timeout_s=3)
-    assert time.monotonic() - stopped < 3, "it waited for the lease to run out"
+    ended = await pair.until_ended(two, thread_id, run["id"])
+    assert watch.seconds < 3, "it waited for the lease to run out"
     assert (ended["status"], ended["attempt"]) == ("completed", 2)
     told = await source.finished()
     assert told.types() == ["run.started", "run.retrying", "message.completed", "run.completed"]
@@ -98,12 +98,12 @@ async def test_a_stop_keeps_to_its_time_whatever_is_under_way_and_the_next_proce
         queued = await cluster.send(one, streamed, "the next one", on_busy="queue")
         cluster.counter.held["slow"] = asyncio.Event()
         calling = await cluster.send(one, called, "call=safe_bump key=slow please")
-        await asyncio.wait_for(cluster.counter.arrived["slow"].wait(), 10)
+        await asyncio.wait_for(cluster.counter.arrived["slow"].wait(), 60)
 
-        began = time.monotonic()
+        watch = one.stopwatch()
         one.terminate()
         assert await one.ended() == 0
-        assert time.monotonic() - began < GRACE_S + 5
+        assert watch.seconds < GRACE_S + 5
 
         for gate in gates.values():
             gate.set()
@@ -160,7 +160,7 @@ async def until_locked(postgres: PostgresServer) -> None:
     """Wait until a connection holds the advisory lock of the only process."""
     connection = await asyncpg.connect(postgres.url.replace("+asyncpg", ""))
     try:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'"):
                 await asyncio.sleep(0.05)
     finally:

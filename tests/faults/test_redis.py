@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from tests.faults.conftest import revive
 from tests.faults.support.cluster import Cluster
 from tests.support.processes import free_port
 from tests.support.redis_server import RedisServer
+from tests.support.stopwatch import Stopwatch
 
 AT_ONCE_S = 2.0
 Harm = Callable[[RedisServer], Awaitable[None]]
@@ -57,7 +57,7 @@ async def test_streams_go_on_whatever_happens_to_redis(pair: Cluster, redis_serv
     one, two = pair.replicas
     threads = [await pair.make_thread(at) for at in (one, two)]
     runs = [await pair.send(at, t, "words=150 pause=0.02") for at, t in zip((one, two), threads, strict=True)]
-    began = time.monotonic()
+    watch = Stopwatch(one.pid, two.pid)
     sources = []
     for thread_id, run in zip(threads, runs, strict=True):
         sources += [pair.follow(at, thread_id, run["id"]) for at in (one, two, [one, two])]
@@ -67,20 +67,20 @@ async def test_streams_go_on_whatever_happens_to_redis(pair: Cluster, redis_serv
     await harm(redis_server)
     late = [pair.follow(at, t, run["id"]) for at in (two, one) for t, run in zip(threads, runs, strict=True)]
     for thread_id, run in zip(threads, runs, strict=True):
-        ended = await pair.until_ended(one, thread_id, run["id"], timeout_s=20)
+        ended = await pair.until_ended(one, thread_id, run["id"])
         assert (ended["status"], ended["attempt"]) == ("completed", 1)
-    assert time.monotonic() - began < 15, "Redis held the runs up"
+    assert watch.seconds < 15, "Redis held the runs up"
     for source in [*sources, *late]:
         if source.told.run_id is None:
-            await source.until(lambda told: "run.completed" in told.types(), timeout_s=5)
+            await source.until(lambda told: "run.completed" in told.types(), timeout_s=60)
         else:
-            await source.finished(timeout_s=5)
+            await source.finished(timeout_s=60)
         assert source.cuts == source.refusals == 0
     revive(redis_server)
     # Once Redis is back, previews of one process are seen on the other again.
     run = await pair.send(one, threads[0], "words=20 gate=go at=10")
     source = pair.follow(two, threads[0], run["id"])
-    await source.until_text(40, timeout_s=10)
+    await source.until_text(40, timeout_s=60)
     pair.model.gates["go"].set()
     await source.finished()
     for thread_id in threads:
@@ -94,7 +94,7 @@ async def test_processes_start_and_answer_without_redis(pair: Cluster, redis_ser
     await one.start()
     thread_id = await pair.make_thread(one)
     run = await pair.send(one, thread_id, "words=20 pause=0.01")
-    told = await pair.follow([two, one], thread_id, run["id"]).finished(timeout_s=10)
+    told = await pair.follow([two, one], thread_id, run["id"]).finished(timeout_s=60)
     assert told.types() == ["run.started", "message.completed", "run.completed"]
 
 
@@ -113,7 +113,7 @@ async def test_no_route_fails_or_waits_without_redis(postgresql_url: str, tmp_pa
         things = await make_things(service, alice)
         for operation, row in ROWS.items():
             for client in (alice, admin):
-                began = time.monotonic()
+                watch = Stopwatch()
                 answer = await ask(client, operation, row, things)
-                assert time.monotonic() - began < AT_ONCE_S, operation
+                assert watch.seconds < AT_ONCE_S, operation
                 assert answer.status_code < 500, (operation, answer.text)

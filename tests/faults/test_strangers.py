@@ -142,7 +142,7 @@ async def lose_descriptors(cluster: Cluster, thread_id: str) -> None:
     limit = replica.limit_descriptors(first_free)
     try:
         await attack(replica, "half_open", 20, 0.5)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while not any(line.get("no_descriptors") for line in log_of(replica, REFUSED)):
                 await asyncio.sleep(0.1)
     finally:

@@ -19,7 +19,7 @@ async def test_a_kill_during_a_call_runs_it_again_only_if_that_is_safe(pair: Clu
     held = pair.counter.held["k"] = asyncio.Event()
     run = await pair.send(one, thread_id, f"call={tool} key=k")
     source = pair.follow(two, thread_id, run["id"])
-    await asyncio.wait_for(pair.counter.arrived["k"].wait(), 10)
+    await asyncio.wait_for(pair.counter.arrived["k"].wait(), 60)
     one.kill()
     held.set()
     ended = await pair.until_ended(two, thread_id, run["id"])
@@ -57,7 +57,7 @@ async def test_a_call_of_a_server_that_recognizes_it_is_made_again_under_the_sam
     thread_id = await pair.make_thread(one, tools=["count"])
     held = pair.counter.held["k"] = asyncio.Event()
     run = await pair.send(one, thread_id, "call=count key=k")
-    await asyncio.wait_for(pair.counter.arrived["k"].wait(), 10)
+    await asyncio.wait_for(pair.counter.arrived["k"].wait(), 60)
     one.kill()
     held.set()
     assert (await pair.until_ended(two, thread_id, run["id"]))["status"] == "completed"
@@ -85,7 +85,7 @@ async def test_a_call_of_an_mcp_server_is_made_again_under_the_same_key(pair: Cl
 
         pays, wire.result = wire.result, hang
         run = await pair.send(one, thread_id, "call=bank_pay key=k")
-        await asyncio.wait_for(arrived.wait(), 10)
+        await asyncio.wait_for(arrived.wait(), 60)
         one.kill()
         wire.result = pays
         assert (await pair.until_ended(two, thread_id, run["id"]))["status"] == "completed"

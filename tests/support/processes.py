@@ -11,6 +11,8 @@ from pathlib import Path
 from random import SystemRandom
 
 POLL_S = 0.005
+# How long tests wait for what a machine with nothing else to do does in a moment.
+PATIENCE_S = 120.0
 # Systems take ports for connections, and for servers that ask for any, from those above. A node of a cluster of Redis
 # takes the port 10,000 above its own as well.
 _NEVER_GIVEN = range(12_000, 22_000)
@@ -95,7 +97,7 @@ def send_signal(pid: int, number: signal.Signals) -> None:
         return
 
 
-def wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float = 30.0) -> None:
+def wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float = PATIENCE_S) -> None:
     """Poll until `condition()` is true.
 
     Raises `TimeoutError`, naming `what`, after `timeout_s`.

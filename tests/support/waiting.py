@@ -5,7 +5,7 @@ import inspect
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, overload
 
-from tests.support.processes import POLL_S
+from tests.support.processes import PATIENCE_S, POLL_S
 
 T = TypeVar("T")
 
@@ -14,7 +14,7 @@ T = TypeVar("T")
 async def eventually(look: Callable[[], Awaitable[T]], *, what: str = ..., timeout_s: float = ...) -> T: ...
 @overload
 async def eventually(look: Callable[[], T], *, what: str = ..., timeout_s: float = ...) -> T: ...
-async def eventually(look: Callable[[], Any], *, what: str = "it", timeout_s: float = 30.0) -> Any:
+async def eventually(look: Callable[[], Any], *, what: str = "it", timeout_s: float = PATIENCE_S) -> Any:
     """The result of `look`, polled until it is true. Raises `AssertionError`, naming `what`, after `timeout_s`."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout_s

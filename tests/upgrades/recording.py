@@ -100,7 +100,7 @@ async def _ok(answer: Any) -> Any:
 
 
 async def _ended(client: httpx.AsyncClient, run: Any, *statuses: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while (await _ok(client.get(f"/threads/{run['thread_id']}/runs/{run['id']}")))["status"] not in statuses:
             await asyncio.sleep(0.05)
 

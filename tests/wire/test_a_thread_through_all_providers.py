@@ -155,10 +155,10 @@ class Stage:
         while executor.running:
             await asyncio.sleep(0.01)
         await self.conn.database.write(lambda c: runs.expire_leases(c, executor.owner))
-        return (await asyncio.wait_for(self.runner.wait(self.thread_id, run_id), 10)).run
+        return (await asyncio.wait_for(self.runner.wait(self.thread_id, run_id), 60)).run
 
     async def _until_hanging(self) -> None:
-        await asyncio.wait_for(self.hang.begun.wait(), 10)
+        await asyncio.wait_for(self.hang.begun.wait(), 60)
         self.hang.begun.clear()
 
 

@@ -14,6 +14,7 @@ from tests.faults.support.replica import ADMIN_KEY, Replica
 from tests.faults.support.stream import EventSource, Told, events_of
 from tests.support.examples import SOAK
 from tests.support.pooled import through_pooler
+from tests.support.processes import PATIENCE_S
 
 TERMINAL_STATUSES = frozenset({"completed", "failed", "cancelled"})
 
@@ -122,7 +123,9 @@ class Cluster:
         run: dict[str, Any] = (await self.call(at, "GET", f"/threads/{thread_id}/runs/{run_id}")).ok()
         return run
 
-    async def until_ended(self, at: Replica, thread_id: str, run_id: str, *, timeout_s: float = 30.0) -> dict[str, Any]:
+    async def until_ended(
+        self, at: Replica, thread_id: str, run_id: str, *, timeout_s: float = PATIENCE_S
+    ) -> dict[str, Any]:
         """The run once it has ended. As clients do, it asks again where the database does not answer yet."""
         async with asyncio.timeout(timeout_s):
             while True:
@@ -134,7 +137,7 @@ class Cluster:
 
     async def until_jobs_are(self, at: Replica, status: str, count: int) -> None:
         """Wait until so many background jobs have this status."""
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(PATIENCE_S):
             while [job["status"] for job in await self.list_all(at, "/jobs")].count(status) < count:
                 await asyncio.sleep(0.05)
 

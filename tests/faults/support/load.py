@@ -16,9 +16,11 @@ from tests.faults.support.cluster import TERMINAL_STATUSES, Cluster
 from tests.faults.support.model import PROVIDERS
 from tests.faults.support.replica import Replica
 from tests.faults.support.stream import TERMINAL, EventSource, Told, events_of
+from tests.support.examples import SOAK
+from tests.support.processes import PATIENCE_S
 
 # A run's end may wait for a lease to run out, and its successor may be killed too; this is after the last fault.
-TERMINAL_WITHIN_S = 30.0
+TERMINAL_WITHIN_S = 30.0 if SOAK else PATIENCE_S
 
 
 class Talker:

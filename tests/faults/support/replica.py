@@ -13,11 +13,11 @@ from pathlib import Path
 
 from tests.faults.support.nursery import Forked, nursery
 from tests.support.examples import SOAK
-from tests.support.processes import free_port, is_running, send_signal
+from tests.support.processes import PATIENCE_S, children_of, free_port, is_running, send_signal
+from tests.support.stopwatch import Stopwatch
 
 ROOT = Path(__file__).parents[3]
 ADMIN_KEY = "admin-key-of-the-fault-tests"
-_START_TIMEOUT_S = 60.0
 # What a process logs about faults of its own: none of them may come from what a test does to its servers.
 _COMPLAINTS = re.compile(
     r'"event":"(unexpected error|run failed|a task failed|tool failed|telling of a commit failed|job failed'
@@ -41,17 +41,18 @@ class Replica:
         self.environment = {**inherited(), **environment}
         self._arguments = arguments
         self._process: Forked | subprocess.Popen[bytes] | None = None
+        self._watch: Stopwatch | None = None
 
     async def start(self) -> None:
         """Start, and return once it listens. Raises `DidNotStart`."""
         began = self.log_path.stat().st_size if self.log_path.exists() else 0
         self.launch()
-        deadline = time.monotonic() + _START_TIMEOUT_S
+        deadline = time.monotonic() + PATIENCE_S
         while b"AI Agents on" not in self.log_path.read_bytes()[began:]:
             if not self.is_running:
                 raise DidNotStart(self.name, self.log_path.read_text(errors="replace")[began:])
             if time.monotonic() > deadline:
-                raise TimeoutError(f"{self.name} does not listen after {_START_TIMEOUT_S:g} s:\n{self.tail()}")
+                raise TimeoutError(f"{self.name} does not listen after {PATIENCE_S:g} s:\n{self.tail()}")
             await asyncio.sleep(0.01)
 
     def launch(self) -> None:
@@ -108,11 +109,18 @@ class Replica:
         resource.prlimit(self.pid, resource.RLIMIT_NOFILE, (count, hard))
         return before
 
-    async def ended(self, *, timeout_s: float = 30.0) -> int:
+    def stopwatch(self) -> Stopwatch:
+        """A watch that stands while this process or a child of it waits for a processor: `ended` looks at it."""
+        self._watch = Stopwatch(self.pid, *children_of(self.pid))
+        return self._watch
+
+    async def ended(self, *, timeout_s: float = PATIENCE_S) -> int:
         """Its exit code, once it has ended. Raises `TimeoutError`."""
         assert self._process is not None
         async with asyncio.timeout(timeout_s):
             while (code := self._process.poll()) is None:
+                if self._watch is not None:
+                    _ = self._watch.seconds
                 await asyncio.sleep(0.01)
         return code
 

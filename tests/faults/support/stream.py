@@ -10,6 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.support.processes import PATIENCE_S
+
 TERMINAL = frozenset({"run.completed", "run.failed", "run.cancelled"})
 PREVIEWS = frozenset({"message.started", "message.delta", "reasoning.delta"})
 _RECONNECT_S = 0.02
@@ -111,7 +113,7 @@ class Told:
         if event.type in TERMINAL and self.run_id is not None:
             assert not self._open, f"{event} while {self._open} are neither completed nor void"
 
-    async def until(self, condition: Callable[["Told"], bool], *, timeout_s: float = 30.0) -> None:
+    async def until(self, condition: Callable[["Told"], bool], *, timeout_s: float = PATIENCE_S) -> None:
         """Wait until what was told fulfils the condition."""
         async with asyncio.timeout(timeout_s):
             while not condition(self):
@@ -149,7 +151,7 @@ class EventSource:
         self._at = ""
         self._since = 0.0
 
-    async def until_open(self, *, timeout_s: float = 20.0) -> None:
+    async def until_open(self, *, timeout_s: float = PATIENCE_S) -> None:
         """Wait until the first connection is there."""
         assert self.reading is not None
         opening = asyncio.create_task(self.opened.wait())
@@ -161,7 +163,7 @@ class EventSource:
             f"{self.connections} connections, {self.cuts} cut ({self.cut_by!r}), {self.refusals} refused"
         )
 
-    async def until(self, condition: Callable[[Told], bool], *, timeout_s: float = 30.0) -> None:
+    async def until(self, condition: Callable[[Told], bool], *, timeout_s: float = PATIENCE_S) -> None:
         """Wait until what was told fulfils the condition; a reader that failed says so at once."""
         assert self.reading is not None
         waiting = asyncio.create_task(self.told.until(condition, timeout_s=timeout_s))
@@ -175,11 +177,11 @@ class EventSource:
         finally:
             waiting.cancel()
 
-    async def until_text(self, length: int = 1, *, timeout_s: float = 30.0) -> None:
+    async def until_text(self, length: int = 1, *, timeout_s: float = PATIENCE_S) -> None:
         """Wait until so many characters of one message were told."""
         await self.until(lambda told: any(len(text) >= length for text in told.texts.values()), timeout_s=timeout_s)
 
-    async def finished(self, *, timeout_s: float = 30.0) -> Told:
+    async def finished(self, *, timeout_s: float = PATIENCE_S) -> Told:
         """What was told, once the stream has ended for good."""
         assert self.reading is not None
         await asyncio.wait({self.reading}, timeout=timeout_s)

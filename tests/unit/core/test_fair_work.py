@@ -129,7 +129,7 @@ async def test_the_place_of_cancelled_work_is_free_when_the_thread_has_ended() -
         await task
     second = asyncio.create_task(work.run("a", ended.is_set))
     go_on.set()
-    assert await asyncio.wait_for(second, 10), "the second began only after the first"
+    assert await asyncio.wait_for(second, 60), "the second began only after the first"
 
 
 async def test_a_thread_rests_after_what_held_the_interpreter_and_no_other_does(

@@ -85,7 +85,7 @@ async def fill(conn: DatabaseHandle, attachments: Attachments) -> str:
     await FeedbackStore(conn).put(thread["id"], answer["id"], USER, rating=1, comment="Good.")
     await RoleStore(conn).assign("bob", "editor", "thread", thread["id"])
     waiting = await runner.start(thread["id"], USER, "Six times seven?")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         assert (await runner.wait(thread["id"], waiting.run["id"])).run["status"] == "waiting"
     await runner.start(thread["id"], USER, "Hurry!", on_busy="steer")
     await runner.start(thread["id"], USER, "And later?", on_busy="queue")

@@ -207,7 +207,7 @@ async def test_a_thread_that_is_deleted_during_a_call_leaves_no_claim(make_talk:
     await until_text(talk, started.run["id"], "A word or two")
 
     await ThreadStore(talk.conn).delete(talk.thread_id)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while talk.conn.executor.running:
             await asyncio.sleep(0.01)
 
@@ -222,7 +222,7 @@ async def test_the_claim_of_a_process_that_died_counts_until_it_expires(database
         agent = await AgentStore(one.conn).create("assistant", settings=SHORT, budget=budget(75))
         thread_id = (await ThreadStore(one.conn).create(agent["id"], owner_id=USER))["id"]
         run = (await one.runner.start(thread_id, USER, MESSAGE)).run
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not one.provider.requests:
                 await asyncio.sleep(0.005)
         await one.die()
@@ -256,7 +256,7 @@ async def test_a_claim_is_renewed_as_long_as_its_call_lasts(
     expiry = select(BudgetClaimTable.expires_at)
 
     first = await talk.conn.database.read(lambda c: c.execute(expiry).scalar_one())
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while await talk.conn.database.read(lambda c: c.execute(expiry).scalar_one()) == first:
             await asyncio.sleep(0.01)
 

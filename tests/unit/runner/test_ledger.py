@@ -175,7 +175,7 @@ async def test_a_call_under_way_when_its_thread_is_deleted_is_recorded(make_talk
     await until_text(talk, started.run["id"], "A word or two")
 
     await ThreadStore(talk.conn).delete(talk.thread_id)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while talk.conn.executor.running:
             await asyncio.sleep(0.01)
 

@@ -68,7 +68,7 @@ async def test_a_server_is_asked_outside_of_every_transaction(make_talk: MakeTal
     talk = await make_talk(scripted=provider)
     provider.conn = talk.conn
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         await talk.runner.run(talk.thread_id, USER, "Hello!")
 
     assert provider.asked == 1
@@ -82,7 +82,7 @@ async def test_a_server_that_is_slow_to_tell_holds_one_run_up_for_a_moment(
     provider.never = True
     talk = await make_talk(scripted=provider)
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         for content in ("one", "two"):
             await talk.runner.run(talk.thread_id, USER, content)
 
@@ -122,7 +122,7 @@ async def test_a_picture_in_the_first_message_reaches_a_model_of_which_the_serve
     thread = await ThreadStore(conn).create(agent["id"], owner_id=USER)
     file = await attachments.add(USER, "square.png", PICTURE)
 
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         answer = await runner.run(thread["id"], USER, "What is it?", attachments=[file["id"]])
 
     assert answer["content"] == "A square."

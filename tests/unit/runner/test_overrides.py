@@ -159,7 +159,7 @@ async def test_a_message_that_joins_a_run_brings_its_own_overrides_or_none(conn:
     for number, overrides in enumerate((asked, None)):
         await runner.start(thread_id, USER, "And?", on_busy="steer", overrides=overrides)
         gates[number].set()
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(provider.requests) < number + 2:
                 await asyncio.sleep(0.01)
     assert (await runner.wait(thread_id, first.run["id"])).run["status"] == "completed"

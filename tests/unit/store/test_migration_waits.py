@@ -15,6 +15,7 @@ from ai_agents.store.database import Database
 from ai_agents.store.models import SCHEMA_REVISION
 from ai_agents.testing import ScriptedProvider
 from tests.support.next_version import NEXT, know_the_next_version
+from tests.support.stopwatch import Stopwatch
 
 
 @pytest.fixture(autouse=True)
@@ -47,10 +48,10 @@ async def test_turns_go_on_while_a_migration_waits_for_a_long_transaction_and_af
 
     async def turn() -> None:
         nonlocal slowest
-        began = time.monotonic()
-        async with asyncio.timeout(20):
+        watch = Stopwatch()
+        async with asyncio.timeout(60):
             assert (await runner.run(thread["id"], "ada", "Well?"))["content"] == "Yes."
-        slowest = max(slowest, time.monotonic() - began)
+        slowest = max(slowest, watch.seconds)
 
     migrating = asyncio.create_task(asyncio.to_thread(migrate.upgrade, postgresql_url))
     until = time.monotonic() + 2
@@ -59,7 +60,7 @@ async def test_turns_go_on_while_a_migration_waits_for_a_long_transaction_and_af
         assert not migrating.done()
     assert migrate.current(postgresql_url) == SCHEMA_REVISION
     await long.execute("COMMIT")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not migrating.done():
             await turn()
     await migrating

@@ -41,7 +41,7 @@ async def test_two_hundred_readers_cost_one_query(database_url: str) -> None:
             seen.append(f"{event.thread_id} {event.type}")  # noqa: PERF401  # others look at it meanwhile
 
     following = [asyncio.create_task(follow(reader)) for reader in readers]
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(watch.queries) < 3:
             await asyncio.sleep(0.02)
     assert watch.queries[-1] == {thread["id"] for thread in threads}, "one query about all of them"
@@ -49,7 +49,7 @@ async def test_two_hundred_readers_cost_one_query(database_url: str) -> None:
     elsewhere = DatabaseHandle(Database(database_url), DeafBus(), shared=True)
     await ThreadStore(elsewhere).update(threads[0]["id"], {"title": "Seen"})
     await ThreadStore(elsewhere).delete(threads[1]["id"])
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while len(seen) < 20:
             await asyncio.sleep(0.02)
     assert sorted(seen) == sorted(

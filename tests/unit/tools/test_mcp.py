@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import logging
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -21,6 +20,7 @@ from ai_agents.tools.registry import ToolSet, prepare_tool
 from tests.fakes.http_server import Asked, HttpServer, redirect, reply
 from tests.fakes.mcp_servers import McpFake
 from tests.support.spans import kept_spans
+from tests.support.stopwatch import Stopwatch
 
 KEY = "a-key-that-must-not-be-seen"
 
@@ -152,17 +152,17 @@ async def test_arguments_may_have_any_names(fake: McpFake) -> None:
 async def test_a_call_that_hangs_ends_in_time_and_leaves_nothing_behind(fake: McpFake) -> None:
     server = server_of(fake)
     before = asyncio.all_tasks()
-    began = time.monotonic()
+    watch = Stopwatch()
     with pytest.raises(ToolError, match="did not answer in time"):
         await server.call("hang", {}, timeout_s=0.3)
-    assert time.monotonic() - began < 5
+    assert watch.seconds < 5
     assert remaining_tasks(before) == []
 
 
 async def test_a_cancelled_call_ends_at_once(fake: McpFake) -> None:
     server = server_of(fake)
     calling = asyncio.create_task(server.call("hang", {}))
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while ("hang", None) not in fake.called:
             await asyncio.sleep(0.01)
         calling.cancel()
@@ -233,10 +233,10 @@ async def test_a_server_that_does_not_speak_mcp_is_one_clear_error_in_time(prete
     pretender.on("/mcp", answer)
     server = server_at(pretender.url("/mcp"), pretender.host, connect_timeout_s=0.5, list_timeout_s=1.0)
     before = asyncio.all_tasks()
-    began = time.monotonic()
+    watch = Stopwatch()
     with pytest.raises(ToolError) as told:
         await server.list_tools()
-    assert time.monotonic() - began < 5
+    assert watch.seconds < 5
     assert str(told.value).startswith("The server shop ")
     assert remaining_tasks(before) == []
 

@@ -134,7 +134,7 @@ class Keeping:
 
     async def until_open(self, number: int) -> None:
         """Raises TimeoutError."""
-        async with asyncio.timeout(5), self.changed:
+        async with asyncio.timeout(60), self.changed:
             await self.changed.wait_for(lambda: self.open == number)
 
     async def _count(self, change: int) -> None:

@@ -65,7 +65,7 @@ async def test_an_open_stream_gets_the_event_of_a_new_title(conn: DatabaseHandle
     thread_id = await new_thread(conn)
     reader = await runner.read_thread(thread_id)
     await runner.run(thread_id, "ada", "Hello!")
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         async for event in reader.events():
             if event.type == "thread.updated":
                 assert event.data["thread"]["title"] == "A title"
