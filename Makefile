@@ -32,7 +32,7 @@ openapi: ## write openapi.yaml, docs/settings.md, docs/problems.md and the refer
 soak: ## the fault tests, the rolling restart and the matrix of rights over time in full (make test runs a sample)
 	@exec scripts/soak
 
-fuzz: ## the property tests with fifty times as many examples, and 10,000 requests of any kind
+fuzz: ## the property tests with eighty times as many examples, and 10,000 requests of any kind
 	@scripts/environment dev
 	@FUZZ=1 .venv/bin/python -m pytest -m hypothesis -n 2
 

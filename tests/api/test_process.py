@@ -18,7 +18,7 @@ import pytest
 from app.commands.options import process_count
 from app.descriptors import raise_descriptor_limit
 from tests.api.service import UNKNOWN_ID
-from tests.faults.support.nursery import Forked
+from tests.faults.support.nursery import Forked, nursery
 from tests.support.postgres import PostgresServer
 from tests.support.serving import forked_service
 
@@ -34,10 +34,24 @@ def environment(**settings: str) -> dict[str, str]:
     return {**inherited, "PYTHONPATH": str(ROOT), **settings}
 
 
+def ended(*arguments: str, cwd: Path, **settings: str) -> subprocess.CompletedProcess[str]:
+    """A command that asks nothing, with its modules loaded."""
+    said, printed = cwd / "command.err", cwd / "command.out"
+    for path in (said, printed):
+        path.unlink(missing_ok=True)
+    process = nursery().start(
+        arguments,
+        directory=cwd, environment=environment(**settings), log_path=said, output_path=printed, program="app.cli",
+    )  # fmt: skip
+    code = process.wait(120)
+    return subprocess.CompletedProcess(arguments, code, printed.read_text(), said.read_text())
+
+
 def run(*arguments: str, cwd: Path, given: str = "", **settings: str) -> subprocess.CompletedProcess[str]:
+    """A command as an operator types it."""
     return subprocess.run(
         [*COMMAND, *arguments],
-        cwd=cwd, env=environment(**settings), input=given, capture_output=True, text=True, timeout=60, check=False,
+        cwd=cwd, env=environment(**settings), input=given, capture_output=True, text=True, timeout=120, check=False,
     )  # fmt: skip
 
 
@@ -167,7 +181,7 @@ def test_its_log_says_when_it_stops_and_what_it_hands_over(tmp_path: Path) -> No
 
 def test_migrate_prepares_a_database_for_a_service_that_leaves_it_as_it_is(tmp_path: Path) -> None:
     migrated = run("migrate", cwd=tmp_path)
-    again = run("migrate", cwd=tmp_path)
+    again = ended("migrate", cwd=tmp_path)
 
     assert (migrated.returncode, again.returncode) == (0, 0), migrated.stderr + again.stderr
     assert (tmp_path / "var" / "ai-agents.db").exists()
@@ -178,7 +192,7 @@ def test_a_service_that_leaves_an_empty_database_as_it_is_says_what_to_run(
 ) -> None:
     url = postgres.create_database("without_tables")
     try:
-        refused = run("serve", "--no-migrate", cwd=tmp_path, AI_AGENTS_DATABASE_URL=url, AI_AGENTS_PORT="0")
+        refused = ended("serve", "--no-migrate", cwd=tmp_path, AI_AGENTS_DATABASE_URL=url, AI_AGENTS_PORT="0")
     finally:
         postgres.drop_database("without_tables")
 
@@ -205,7 +219,7 @@ def test_keys_are_made_on_the_command_line_and_chat_streams(tmp_path: Path) -> N
 
 
 def test_an_unusable_database_is_refused_without_naming_its_address(tmp_path: Path) -> None:
-    refused = run("serve", cwd=tmp_path, AI_AGENTS_DATABASE_URL="mysql://x/y")
+    refused = ended("serve", cwd=tmp_path, AI_AGENTS_DATABASE_URL="mysql://x/y")
 
     assert refused.returncode not in (0, None)
     assert "Traceback" not in refused.stderr
@@ -240,7 +254,7 @@ def test_the_log_is_json_names_requests_by_their_route_and_leaves_out_polls(tmp_
 
 
 def test_several_processes_without_a_shared_database_are_refused_in_one_sentence(tmp_path: Path) -> None:
-    refused = run("serve", "--workers", "2", "--port", "0", cwd=tmp_path)
+    refused = ended("serve", "--workers", "2", "--port", "0", cwd=tmp_path)
 
     assert refused.returncode == 2
     assert refused.stderr.splitlines() == [
