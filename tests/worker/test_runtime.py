@@ -52,5 +52,5 @@ def test_a_job_that_takes_too_long_cleans_up_before_its_error_is_raised() -> Non
 
 
 def test_a_process_outside_of_the_pool_has_no_runtime() -> None:
-    with pytest.raises(RuntimeError, match="none of it"):
+    with pytest.raises(RuntimeError, match="does not belong to it"):
         current()
