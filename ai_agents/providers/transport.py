@@ -15,8 +15,9 @@ from urllib.parse import urlsplit
 import orjson
 
 from ai_agents.core.certificates import trusted_certificates
-from ai_agents.core.exceptions import ProviderError
+from ai_agents.core.exceptions import ProviderError, ProviderNotConfigured
 from ai_agents.core.extras import require
+from ai_agents.core.headers import is_header_value
 from ai_agents.core.secrets import Secrets
 from ai_agents.core.types import JsonObject
 from ai_agents.providers.errors import error_from_response, error_from_transport, hide_in_error, secrets_of
@@ -110,7 +111,10 @@ class ReadResponse(OpenResponse):
 
 
 class ProviderTransport:
-    """One HTTP client. `headers` go with every request; `errors` is what it can raise beside httpx2's own errors."""
+    """One HTTP client. `headers` go with every request; `errors` is what it can raise beside httpx2's own errors.
+
+    Raises `ProviderNotConfigured` for a header that cannot be sent.
+    """
 
     def __init__(
         self,
@@ -123,6 +127,13 @@ class ProviderTransport:
     ) -> None:
         import httpx2
 
+        for name, value in headers.items():
+            if not is_header_value(value):
+                sentence = (
+                    f"{provider} cannot be asked: what goes into its header {name}, such as a key, is not visible ASCII, "
+                    "or has a line break at its end."
+                )
+                raise ProviderNotConfigured(sentence, provider=provider)
         self.provider = provider
         self._client = client
         self._errors: tuple[type[Exception], ...] = (httpx2.HTTPError, OSError, *errors)

@@ -64,6 +64,16 @@ async def test_a_missing_key_is_reported_at_the_first_use(name: str) -> None:
         await provider.complete(HELLO)
 
 
+@pytest.mark.parametrize("key", ["a-key\n", "schlüssel", "a\x00key"])
+@pytest.mark.parametrize("name", ["anthropic", "openai", "gemini", "ollama"])
+async def test_a_key_that_no_header_can_carry_is_told_without_the_key(name: str, key: str) -> None:
+    provider = get_provider(name, api_key=key, base_url="http://127.0.0.1:9/v1")
+
+    with pytest.raises(ProviderNotConfigured, match="not visible ASCII, or has a line break") as refused:
+        await provider.complete(HELLO)
+    assert key not in str(refused.value)
+
+
 @pytest.mark.parametrize("name", ["anthropic", "openai", "ollama"])
 async def test_a_missing_model_is_reported_at_the_first_use(name: str) -> None:
     provider = get_provider(name, api_key="key")
