@@ -130,8 +130,8 @@ class ProviderTransport:
         for name, value in headers.items():
             if not is_header_value(value):
                 sentence = (
-                    f"{provider} cannot be asked: what goes into its header {name}, such as a key, is not visible ASCII, "
-                    "or has a line break at its end."
+                    f"{provider} cannot be asked: what goes into its header {name}, such as a key, is not visible "
+                    "ASCII, or has a line break at its end."
                 )
                 raise ProviderNotConfigured(sentence, provider=provider)
         self.provider = provider
