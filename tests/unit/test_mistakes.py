@@ -41,7 +41,7 @@ async def test_each_wrong_argument_is_named(sqlite_url: str) -> None:
             ),
             (lambda: run(thread["id"], "ada", ["Hi"]), "The content of a message is a text, or TextParts and FilePart"),
             (lambda: run(thread["id"], "ada", "Hi", on_busy="wait"), "on_busy is one of reject, queue, interrupt, st"),
-            (lambda: run(thread["id"], "ada", "Hi", busy="queue"), "A message has no option busy; there are attachme"),
+            (lambda: run(thread["id"], "ada", "Hi", busy="queue"), "A message has no option busy; there are idempot"),
             (lambda: run(thread["id"], "bob", "Hi"), "There is no such thread, or the user has no role on it."),
             (lambda: runner.retry(thread["id"], {"id": "x"}, "ada"), 'run_id is a text, as in run["id"], not dict.'),  # type: ignore[arg-type]
             (lambda: threads.create(agent), 'agent_id is a text, as in agent["id"], not dict.'),

@@ -62,7 +62,7 @@ async def test_a_backup_of_the_released_version_with_runs_under_way_comes_to_the
     keep_its_files(here.files, folder_id)
     await asyncio.to_thread(backups.back_up, here, tmp_path / "backup.tar", quiet, with_keys=False)
 
-    assert await backups.restore(there, tmp_path / "backup.tar", quiet) == {"files": 1, "missing": 0}
+    assert await backups.restore(there, tmp_path / "backup.tar", quiet) == {"files": 1, "missing": 0, "closed": 0}
 
     assert (migrate.current(old), migrate.is_current(new)) == (RELEASED, True)
     async with open_service(there) as service:
