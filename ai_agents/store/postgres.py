@@ -6,8 +6,9 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any, TypeVar
 
 import asyncpg
-from sqlalchemy import Connection, Engine, Pool, exc, text
-from sqlalchemy.engine import URL
+from asyncpg.pgproto.pgproto import BufferError as CutOff
+from sqlalchemy import Connection, Engine, Pool, event, exc, text
+from sqlalchemy.engine import URL, ExceptionContext
 from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import QueuePool
@@ -44,8 +45,11 @@ _NOT_PREPARED = ("26000", "42P05")
 _STATEMENT_TIMEOUT_S = 30
 # What has not been answered by then is left as a killed process leaves it.
 _CLOSING_S = 2.0
-# What asyncpg raises itself; the last where no server is of the kind that the address asks for.
-DRIVERS_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
+# What asyncpg makes of an answer that is none of PostgreSQL's: a pooler whose server is gone may end a message that it
+# had begun to pass on with one of its own. The connection is of no use any more.
+_UNREADABLE = (asyncpg.InternalClientError, CutOff, IndexError)
+# What asyncpg raises itself; the last but one also where no server is of the kind that the address asks for.
+DRIVERS_ERRORS = (asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError, CutOff)
 # A prepared statement belongs to one connection of the server, and the next transaction may have another one.
 _NOTHING_PREPARED = {"statement_cache_size": 0, "prepared_statement_cache_size": 0}
 
@@ -68,6 +72,7 @@ class PostgresBackend:
             hide_parameters=True,  # they contain users' texts, and errors are logged
             connect_args=arguments,
         )
+        event.listen(self._engine.sync_engine, "handle_error", _give_up_unreadable)
         # A statement sees what is committed when it begins, with or without a transaction. So reads have none, which
         # saves two round trips.
         self._reading = self._engine.sync_engine.execution_options(isolation_level="AUTOCOMMIT")
@@ -199,6 +204,13 @@ def _connect(engine: Engine) -> Connection:
         return engine.connect()
     except DBAPIError as error:
         raise _unavailable(error) from error
+
+
+def _give_up_unreadable(found: ExceptionContext) -> None:
+    """Let the connection leave the pool. Raises `DatabaseUnavailable` for an answer that could not be read."""
+    if isinstance(found.original_exception, _UNREADABLE):
+        found.is_disconnect = True
+        raise DatabaseUnavailable
 
 
 def _sqlstate(error: BaseException | None) -> str:

@@ -47,10 +47,22 @@ async () => {
     if (found !== tags || made.textContent !== shown) wrong.push(`${JSON.stringify(text)}: ${found} ${made.textContent}`);
   }
 
+  // What is spoken has no marks, and keeps signs that mean something.
+  const { spoken } = await import("/assets/js/chat/announcer.js");
+  const said = {
+    "## A **bold** _word_, ~~gone~~": "A bold word, gone",
+    "`file_content` and file_content in `__init__`": "file_content and file_content in __init__",
+    "> C# has 2 > 1, 2 * 3, ~5 and a*b": "C# has 2 > 1, 2 * 3, ~5 and a*b",
+    "[the site](http://x.y/a_b) ![a cat](c.png)": "the site a cat",
+    "**Look:**\n```js\na_b\n```": "Look: Code.",
+  };
+  for (const [text, words] of Object.entries(said)) if (spoken(text) !== words) wrong.push(`${text} is spoken as ${spoken(text)}`);
+
   // Long and deep texts of any kind are read in a moment.
   for (const text of ["[".repeat(20000), "*a ".repeat(6000), "_a".repeat(9000), ">".repeat(9000), "- ".repeat(5000), "![](".repeat(5000), "`a``b".repeat(3000), "| a ".repeat(4000), "http://".repeat(2800), "a\n".repeat(9000), "1. ".repeat(6000)]) {
     const begin = performance.now();
     rootOf(text, []);
+    spoken(text);
     const took = performance.now() - begin;
     if (took > 1500) wrong.push(`${text.slice(0, 6)} takes ${Math.round(took)} ms`);
   }

@@ -5,14 +5,22 @@ import { html, useEffect, useState } from "../../vendor/preact.js";
 const KEPT = 12;
 const SENTENCE_END = /[.!?。！？؟…](?=\s|$)|\n/g;
 
-/** The text without its marks. */
+/** The text without its marks; signs that are part of a word, of a sum or of code stay. */
 export function spoken(markdown) {
   return markdown
     .replace(/```[^]*?(?:```|$)/g, " Code. ")
-    .replace(/!?\[([^\]]*)\]\([^)]*\)/g, "$1")
-    .replace(/[*_~`#>|]+/g, "")
+    .split(/`+([^`]+)`+/)
+    .map((part, at) => (at % 2 ? part : withoutMarks(part)))
+    .join("")
     .replace(/\s+/g, " ")
     .trim();
+}
+
+function withoutMarks(text) {
+  return text
+    .replace(/!?\[([^\]]*)\]\([^)]*\)/g, "$1")
+    .replace(/^\s*(?:#{1,6}\s|>)+/gm, "")
+    .replace(/(?<!\w)(?:[*_]+|~~)(?=\S)|(?<=\S)(?:[*_]+|~~)(?!\w)|\|/g, "");
 }
 
 /** Where the last whole sentence of the text ends; inside of code there is none. */
