@@ -207,10 +207,11 @@ def _connect(engine: Engine) -> Connection:
 
 
 def _give_up_unreadable(found: ExceptionContext) -> None:
-    """Let the connection leave the pool. Raises `DatabaseUnavailable` for an answer that could not be read."""
-    if isinstance(found.original_exception, _UNREADABLE):
+    """Let the connection leave the pool. Raises `DBAPIError`, as for a lost one, where an answer could not be read."""
+    error = found.original_exception
+    if isinstance(error, _UNREADABLE):
         found.is_disconnect = True
-        raise DatabaseUnavailable
+        raise DBAPIError(found.statement, None, error, hide_parameters=True, connection_invalidated=True)
 
 
 def _sqlstate(error: BaseException | None) -> str:
