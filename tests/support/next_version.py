@@ -23,7 +23,8 @@ def upgrade():
 
 
 def downgrade():
-    raise NotImplementedError
+    for table in ("threads", "runs", "messages", "agents"):
+        op.drop_column(table, "of_the_next")
 """
 
 
